@@ -1,0 +1,1 @@
+"""How Quartermaster is installed and run."""

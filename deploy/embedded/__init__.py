@@ -1,0 +1,1 @@
+"""One machine: embedded Postgres and NATS under a supervisor."""

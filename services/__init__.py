@@ -1,0 +1,1 @@
+"""The services of Quartermaster. Each imports `shared`, never another service."""

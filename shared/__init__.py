@@ -1,0 +1,1 @@
+"""What every service of Quartermaster stands on, and the language they speak to each other."""

@@ -1,0 +1,1 @@
+"""modelstore: model cards and model services. It publishes no events yet."""

@@ -1,0 +1,335 @@
+"""scheduler: resource groups and sessions, from the queue to the end of every kernel.
+
+A session's stream tells its whole life. Statuses: PENDING (enqueued) -> SCHEDULED (agents
+reserved) -> PREPARING (the node has it) -> RUNNING (every kernel runs) -> TERMINATING ->
+TERMINATED, or CANCELLED (never ran) or ERROR (could not be made to run).
+"""
+
+from datetime import datetime
+from typing import Any, ClassVar, Literal, TypeAlias
+
+import msgspec
+
+from shared.contracts.base import Command, Event, Sealed, Slots
+
+SessionType = Literal["interactive", "batch", "inference"]
+ClusterMode = Literal["single-node", "multi-node"]
+SchedulerType = Literal["fifo", "lifo", "drf"]
+SessionStatus = Literal[
+    "PENDING",
+    "SCHEDULED",
+    "PREPARING",
+    "RUNNING",
+    "TERMINATING",
+    "TERMINATED",
+    "CANCELLED",
+    "ERROR",
+]
+TERMINAL_STATUSES: frozenset[SessionStatus] = frozenset({"TERMINATED", "CANCELLED", "ERROR"})
+SessionResult = Literal["undefined", "success", "failure"]
+EndReason = Literal[
+    "user-requested",
+    "force-terminated",
+    "task-finished",
+    "task-failed",
+    "out-of-memory",
+    "failed-to-start",
+    "agent-lost",
+    "kernel-lost",
+    "self-terminated",
+]
+DEFAULT_PRIORITY = 10
+
+
+class KernelRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One process group or container of a session, named main1, sub1 and so on."""
+
+    kernel_id: str
+    hostname: str
+    requested: Slots
+
+
+class KernelPlacement(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a kernel shall run, and which devices it gets (device id -> amount, by slot)."""
+
+    kernel_id: str
+    agent_id: str
+    devices: dict[str, dict[str, int]] = {}
+
+
+class Violation(msgspec.Struct, frozen=True, kw_only=True):
+    """One limit or resource that is in the way; amounts rendered as in the API."""
+
+    scope: str
+    slot: str
+    used: str | None = None
+    requested: str | None = None
+    limit: str | None = None
+    short_by: str | None = None
+    agents: int | None = None
+
+
+class Reason(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a session waits: a code for programs, a sentence for people, the numbers behind."""
+
+    code: str
+    message: str
+    violations: tuple[Violation, ...] = ()
+
+
+class ResourceGroupCreated(Event, frozen=True, tag="ResourceGroupCreated"):
+    """Agents can be grouped under a name, with a scheduler of their own."""
+
+    AGGREGATE: ClassVar[str] = "resource-group"
+    name: str
+    description: str = ""
+    is_active: bool = True
+    is_public: bool = True
+    is_default: bool = False
+    scheduler: SchedulerType = "fifo"
+    retries_to_skip: int | None = None
+    pending_timeout: int | None = None
+    allowed_session_types: tuple[SessionType, ...] = ("interactive", "batch", "inference")
+    agent_selection_strategy: Literal["dispersed", "concentrated", "roundrobin", "legacy"] = (
+        "dispersed"
+    )
+
+    def key(self) -> str:
+        """Return the group's name."""
+        return self.name
+
+
+class SessionEvent(Event, frozen=True):
+    """What all events of a session share."""
+
+    AGGREGATE: ClassVar[str] = "session"
+    session_id: str
+
+    def key(self) -> str:
+        """Return the session's id."""
+        return self.session_id
+
+
+class SessionEnqueued(SessionEvent, frozen=True, tag="SessionEnqueued"):
+    """A session waits for its place. `environ` is a sealed JSON object of strings."""
+
+    name: str
+    session_type: SessionType
+    user_id: str
+    access_key: str | None
+    domain: str
+    project_id: str
+    resource_group: str
+    image: str
+    architecture: str
+    command: tuple[str, ...] | None
+    environ: Sealed | None
+    priority: int
+    cluster_mode: ClusterMode
+    kernels: tuple[KernelRequest, ...]
+    sudo: bool = False
+
+
+class SessionScheduled(SessionEvent, frozen=True, tag="SessionScheduled"):
+    """Agents are reserved for every kernel. `attempt` counts placements of this session."""
+
+    placements: tuple[KernelPlacement, ...]
+    attempt: int
+
+
+class SessionPreparing(SessionEvent, frozen=True, tag="SessionPreparing"):
+    """The first node has taken up its kernel."""
+
+
+class KernelStarted(SessionEvent, frozen=True, tag="KernelStarted"):
+    """A kernel runs on its node."""
+
+    kernel_id: str
+    attempt: int
+    agent_id: str
+    started_at: datetime
+
+
+class SessionStarted(SessionEvent, frozen=True, tag="SessionStarted"):
+    """Every kernel of the session runs."""
+
+
+class SessionTerminating(SessionEvent, frozen=True, tag="SessionTerminating"):
+    """The session is asked to end; its resources stay reserved until its kernels are gone."""
+
+    reason: EndReason
+    grace_s: int = 10
+    forced: bool = False
+
+
+class KernelTerminated(SessionEvent, frozen=True, tag="KernelTerminated"):
+    """A kernel is gone. `exit_code` is null when it never ran or nobody saw its end."""
+
+    kernel_id: str
+    attempt: int
+    agent_id: str
+    exit_code: int | None
+    reason: EndReason
+    ended_at: datetime
+    detail: str = ""
+
+
+class SessionTerminated(SessionEvent, frozen=True, tag="SessionTerminated"):
+    """The session is over and holds nothing any more."""
+
+    reason: EndReason
+    result: SessionResult
+    exit_code: int | None
+
+
+class SessionCancelled(SessionEvent, frozen=True, tag="SessionCancelled"):
+    """The session left the queue without ever having had a place."""
+
+    reason: EndReason
+
+
+class SessionFailed(SessionEvent, frozen=True, tag="SessionFailed"):
+    """The session could not be made to run; `detail` tells what to do about it."""
+
+    reason: EndReason
+    detail: str = ""
+
+
+SchedulerEvent: TypeAlias = (
+    ResourceGroupCreated
+    | SessionEnqueued
+    | SessionScheduled
+    | SessionPreparing
+    | KernelStarted
+    | SessionStarted
+    | SessionTerminating
+    | KernelTerminated
+    | SessionTerminated
+    | SessionCancelled
+    | SessionFailed
+)
+
+
+class EnqueueSession(Command, frozen=True, tag="EnqueueSession"):
+    """Put `count` equal sessions into a queue; more than one are named `<name>-0` and so on.
+
+    `resources` is what each kernel asks for. The result holds `session_ids`, in order.
+    """
+
+    SERVICE: ClassVar = "scheduler"
+    name: str
+    session_type: SessionType
+    user_id: str
+    access_key: str | None
+    domain: str
+    project_id: str
+    image: str
+    resource_group: str = "default"
+    resources: Slots = {}
+    command: tuple[str, ...] | None = None
+    environ: Sealed | None = None
+    priority: int = DEFAULT_PRIORITY
+    cluster_size: int = 1
+    cluster_mode: ClusterMode = "single-node"
+    count: int = 1
+    sudo: bool = False
+
+
+class TerminateSession(Command, frozen=True, tag="TerminateSession"):
+    """End a session: a pending one is cancelled, a running one stopped (grace, then kill)."""
+
+    SERVICE: ClassVar = "scheduler"
+    session_id: str
+    forced: bool = False
+    grace_s: int = 10
+
+
+KernelPhase = Literal["preparing", "running", "terminated", "failed"]
+
+
+class KernelReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What a node saw of one kernel; idempotent by (kernel, attempt, sequence)."""
+
+    session_id: str
+    kernel_id: str
+    attempt: int
+    sequence: int
+    phase: KernelPhase
+    at: datetime
+    exit_code: int | None = None
+    reason: EndReason | None = None
+    detail: str = ""
+
+
+class ReportKernels(Command, frozen=True, tag="ReportKernels"):
+    """Facts from a node; the answer means that they are durable and need not be sent again."""
+
+    SERVICE: ClassVar = "scheduler"
+    agent_id: str
+    incarnation: str
+    reports: tuple[KernelReport, ...]
+
+
+SchedulerCommand: TypeAlias = EnqueueSession | TerminateSession | ReportKernels
+
+
+class KernelSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """What a node shall run: the value of `<agent>.<kernel>` in the desired-state bucket.
+
+    `environ` is sealed under the node's own key. `goal` says whether the kernel shall run or be
+    gone; a key that is absent means that the node may forget the kernel.
+    """
+
+    session_id: str
+    kernel_id: str
+    attempt: int
+    epoch: int
+    goal: Literal["running", "stopped"]
+    session_type: SessionType
+    session_name: str
+    image: str
+    hostname: str
+    command: tuple[str, ...] | None
+    environ: Sealed | None
+    resources: Slots
+    devices: dict[str, dict[str, int]] = {}
+    grace_s: int = 10
+    forced: bool = False
+    sudo: bool = False
+    labels: dict[str, str] = {}
+
+
+class GetPendingQueue(msgspec.Struct, frozen=True, kw_only=True, tag="GetPendingQueue"):
+    """Ask for one page of a group's queue in the order in which it will be placed."""
+
+    SERVICE: ClassVar = "scheduler"
+    resource_group: str
+    offset: int = 0
+    limit: int = 20
+
+
+class QueueEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One waiting session; `position` starts at 1."""
+
+    session_id: str
+    position: int
+    reason: Reason
+    retries: int
+    estimated_start: datetime | None = None
+
+
+class PendingQueue(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of the queue, and the log position that it was computed at."""
+
+    total: int
+    entries: tuple[QueueEntry, ...]
+    position: int
+
+
+class QueueChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """Telemetry on `tel.scheduler.queue.<group>`: the whole queue's order, after a pass."""
+
+    resource_group: str
+    position: int
+    entries: tuple[QueueEntry, ...]
+    detail: dict[str, Any] = {}

@@ -1,0 +1,1 @@
+"""storage: hosts, quota scopes, folders. It publishes no events yet."""

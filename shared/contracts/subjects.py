@@ -1,0 +1,62 @@
+"""Every NATS name in one place: subjects, streams, buckets, headers."""
+
+import re
+from typing import Final
+
+EVENT_STREAM_PREFIX: Final = "EVENTS_"
+DESIRED_BUCKET: Final = "desired"
+_SAFE = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def token(text: str) -> str:
+    """Return `text` as one subject token: what NATS forbids becomes `=XX` (UTF-8, hex)."""
+    if _SAFE.fullmatch(text):
+        return text
+    return "".join(
+        chr(byte) if _SAFE.fullmatch(chr(byte)) else f"={byte:02X}" for byte in text.encode()
+    )
+
+
+def event_stream(service: str) -> str:
+    """Return the JetStream stream that replicates a service's log."""
+    return f"{EVENT_STREAM_PREFIX}{service}"
+
+
+def event_subject(service: str, aggregate: str, key: str, event_type: str) -> str:
+    """Return the subject of one event."""
+    return f"evt.{service}.{token(aggregate)}.{token(key)}.{event_type}"
+
+
+def events_of(service: str) -> str:
+    """Return the subject that matches all events of a service."""
+    return f"evt.{service}.>"
+
+
+def command_subject(service: str, command_type: str) -> str:
+    """Return the subject that a command is sent to."""
+    return f"cmd.{service}.{command_type}"
+
+
+def query_subject(service: str, query_type: str) -> str:
+    """Return the subject that a peer's question is sent to."""
+    return f"qry.{service}.{query_type}"
+
+
+def heartbeat_subject(agent_id: str) -> str:
+    """Return the subject of an agent's heartbeats."""
+    return f"tel.agents.heartbeat.{token(agent_id)}"
+
+
+def queue_subject(resource_group: str) -> str:
+    """Return the subject on which a group's queue is told after a pass."""
+    return f"tel.scheduler.queue.{token(resource_group)}"
+
+
+def node_log_subject(agent_id: str) -> str:
+    """Return the subject on which a node answers for its kernels' logs."""
+    return f"node.{token(agent_id)}.log"
+
+
+def desired_key(agent_id: str, kernel_id: str) -> str:
+    """Return the key of one kernel in the desired-state bucket."""
+    return f"{token(agent_id)}.{token(kernel_id)}"

@@ -1,0 +1,1 @@
+"""Values without I/O: identifiers, the clock port, resource slots, rejections."""

@@ -1,0 +1,1 @@
+"""Commands, queries, telemetry and desired state over NATS."""

@@ -1,0 +1,1 @@
+"""Read models: ordered, exactly once, rebuildable."""

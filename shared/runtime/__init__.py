@@ -1,0 +1,1 @@
+"""What every service process is composed of."""

@@ -1,0 +1,1 @@
+"""Sealing, passwords, tokens and request signatures."""

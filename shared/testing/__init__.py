@@ -1,0 +1,1 @@
+"""Support for tests: real servers, a fake clock, given/when/then."""
