@@ -19,7 +19,9 @@ MILLI: Final = 1000
 MAX_AMOUNT: Final = 2**60
 BINARY_UNITS: Final = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40, "p": 50}
 _NAME = re.compile(r"[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)?")
-_AMOUNT = re.compile(r"(?P<number>\d{1,19}(\.\d{1,9})?)(?P<unit>[kmgtp]?)(i?b)?", re.IGNORECASE)
+_AMOUNT = re.compile(
+    r"(?P<number>\d{1,19}(\.\d{1,9})?)(?P<unit>[kmgtp]?)(i?b)?", re.IGNORECASE | re.ASCII
+)
 
 
 def is_bytes(name: str) -> bool:
