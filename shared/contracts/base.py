@@ -1,6 +1,6 @@
 """What every message of the published language is made of."""
 
-from typing import Annotated, ClassVar, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import msgspec
 
@@ -83,7 +83,7 @@ class Accepted(msgspec.Struct, frozen=True, tag="accepted", tag_field="outcome",
 
     service: ServiceName
     position: int
-    result: dict[str, object] = {}
+    result: dict[str, Any] = {}
 
 
 class Rejected(msgspec.Struct, frozen=True, tag="rejected", tag_field="outcome", kw_only=True):

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 import msgspec
 
-from shared.contracts.base import Command, Event, Sealed, Slots
+from shared.contracts.base import Command, Event, Query, Sealed, Slots
 
 SessionType = Literal["interactive", "batch", "inference"]
 ClusterMode = Literal["single-node", "multi-node"]
@@ -299,13 +299,16 @@ class KernelSpec(msgspec.Struct, frozen=True, kw_only=True):
     labels: dict[str, str] = {}
 
 
-class GetPendingQueue(msgspec.Struct, frozen=True, kw_only=True, tag="GetPendingQueue"):
+class GetPendingQueue(Query, frozen=True, tag="GetPendingQueue"):
     """Ask for one page of a group's queue in the order in which it will be placed."""
 
     SERVICE: ClassVar = "scheduler"
     resource_group: str
     offset: int = 0
     limit: int = 20
+
+
+SchedulerQuery: TypeAlias = GetPendingQueue
 
 
 class QueueEntry(msgspec.Struct, frozen=True, kw_only=True):
