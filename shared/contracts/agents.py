@@ -6,6 +6,7 @@ from typing import ClassVar, Literal, TypeAlias
 import msgspec
 
 from shared.contracts.base import Command, Event, Slots
+from shared.contracts.kernels import KernelPresence
 
 AgentStatus = Literal["ALIVE", "LOST", "RESTARTING", "TERMINATED"]
 Enforcement = Literal["enforced", "best_effort", "not_enforced"]
@@ -128,15 +129,6 @@ class SetAgentSchedulable(Command, frozen=True, tag="SetAgentSchedulable"):
 AgentsCommand: TypeAlias = SetAgentSchedulable
 
 
-class KernelPresence(msgspec.Struct, frozen=True, kw_only=True):
-    """A kernel that a node knows, as its heartbeat says."""
-
-    session_id: str
-    kernel_id: str
-    attempt: int
-    phase: Literal["preparing", "running", "terminated", "failed"]
-
-
 class DeviceLoad(msgspec.Struct, frozen=True, kw_only=True):
     """What one device does now, and how much of it is not handed out."""
 
@@ -172,24 +164,3 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
     load: NodeLoad
     kernels: tuple[KernelPresence, ...]
     goodbye: Literal["stopped", "restarting"] | None = None
-
-
-class ReadKernelLog(msgspec.Struct, frozen=True, kw_only=True):
-    """Ask a node (`node.<agent>.log`) for a piece of a kernel's log.
-
-    The answer waits up to `wait_s` for bytes past `offset` unless the kernel has ended.
-    """
-
-    kernel_id: str
-    offset: int = 0
-    limit: int = 262_144
-    wait_s: float = 0.0
-
-
-class KernelLogPiece(msgspec.Struct, frozen=True, kw_only=True):
-    """Bytes of a log (stdout and stderr as written) and where the next piece starts."""
-
-    data: bytes
-    next_offset: int
-    ended: bool
-    found: bool = True

@@ -11,8 +11,8 @@ from typing import Any, ClassVar, Literal, TypeAlias
 import msgspec
 
 from shared.contracts.base import Command, Event, Query, Sealed, Slots
+from shared.contracts.kernels import EndReason, KernelReport, SessionType
 
-SessionType = Literal["interactive", "batch", "inference"]
 ClusterMode = Literal["single-node", "multi-node"]
 SchedulerType = Literal["fifo", "lifo", "drf"]
 SessionStatus = Literal[
@@ -27,17 +27,6 @@ SessionStatus = Literal[
 ]
 TERMINAL_STATUSES: frozenset[SessionStatus] = frozenset({"TERMINATED", "CANCELLED", "ERROR"})
 SessionResult = Literal["undefined", "success", "failure"]
-EndReason = Literal[
-    "user-requested",
-    "force-terminated",
-    "task-finished",
-    "task-failed",
-    "out-of-memory",
-    "failed-to-start",
-    "agent-lost",
-    "kernel-lost",
-    "self-terminated",
-]
 DEFAULT_PRIORITY = 10
 
 
@@ -244,23 +233,6 @@ class TerminateSession(Command, frozen=True, tag="TerminateSession"):
     grace_s: int = 10
 
 
-KernelPhase = Literal["preparing", "running", "terminated", "failed"]
-
-
-class KernelReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What a node saw of one kernel; idempotent by (kernel, attempt, sequence)."""
-
-    session_id: str
-    kernel_id: str
-    attempt: int
-    sequence: int
-    phase: KernelPhase
-    at: datetime
-    exit_code: int | None = None
-    reason: EndReason | None = None
-    detail: str = ""
-
-
 class ReportKernels(Command, frozen=True, tag="ReportKernels"):
     """Facts from a node; the answer means that they are durable and need not be sent again."""
 
@@ -271,32 +243,6 @@ class ReportKernels(Command, frozen=True, tag="ReportKernels"):
 
 
 SchedulerCommand: TypeAlias = EnqueueSession | TerminateSession | ReportKernels
-
-
-class KernelSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """What a node shall run: the value of `<agent>.<kernel>` in the desired-state bucket.
-
-    `environ` is sealed under the node's own key. `goal` says whether the kernel shall run or be
-    gone; a key that is absent means that the node may forget the kernel.
-    """
-
-    session_id: str
-    kernel_id: str
-    attempt: int
-    epoch: int
-    goal: Literal["running", "stopped"]
-    session_type: SessionType
-    session_name: str
-    image: str
-    hostname: str
-    command: tuple[str, ...] | None
-    environ: Sealed | None
-    resources: Slots
-    devices: dict[str, dict[str, int]] = {}
-    grace_s: int = 10
-    forced: bool = False
-    sudo: bool = False
-    labels: dict[str, str] = {}
 
 
 class GetPendingQueue(Query, frozen=True, tag="GetPendingQueue"):

@@ -1,0 +1,95 @@
+"""What the control plane and the nodes say to each other about kernels.
+
+A kernel is one process group or container of a session; a session has one or more.
+"""
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from shared.contracts.base import Sealed, Slots
+
+SessionType = Literal["interactive", "batch", "inference"]
+EndReason = Literal[
+    "user-requested",
+    "force-terminated",
+    "task-finished",
+    "task-failed",
+    "out-of-memory",
+    "failed-to-start",
+    "agent-lost",
+    "kernel-lost",
+    "self-terminated",
+]
+KernelPhase = Literal["preparing", "running", "terminated", "failed"]
+
+
+class KernelReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What a node saw of one kernel; idempotent by (kernel, attempt, sequence)."""
+
+    session_id: str
+    kernel_id: str
+    attempt: int
+    sequence: int
+    phase: KernelPhase
+    at: datetime
+    exit_code: int | None = None
+    reason: EndReason | None = None
+    detail: str = ""
+
+
+class KernelSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """What a node shall run: the value of `<agent>.<kernel>` in the desired-state bucket.
+
+    `environ` is sealed under the node's own key. `goal` says whether the kernel shall run or be
+    gone; a key that is absent means that the node may forget the kernel.
+    """
+
+    session_id: str
+    kernel_id: str
+    attempt: int
+    epoch: int
+    goal: Literal["running", "stopped"]
+    session_type: SessionType
+    session_name: str
+    image: str
+    hostname: str
+    command: tuple[str, ...] | None
+    environ: Sealed | None
+    resources: Slots
+    devices: dict[str, dict[str, int]] = {}
+    grace_s: int = 10
+    forced: bool = False
+    sudo: bool = False
+    labels: dict[str, str] = {}
+
+
+class KernelPresence(msgspec.Struct, frozen=True, kw_only=True):
+    """A kernel that a node knows, as its heartbeat says."""
+
+    session_id: str
+    kernel_id: str
+    attempt: int
+    phase: KernelPhase
+
+
+class ReadKernelLog(msgspec.Struct, frozen=True, kw_only=True):
+    """Ask a node (`node.<agent>.log`) for a piece of a kernel's log.
+
+    The answer waits up to `wait_s` for bytes past `offset` unless the kernel has ended.
+    """
+
+    kernel_id: str
+    offset: int = 0
+    limit: int = 262_144
+    wait_s: float = 0.0
+
+
+class KernelLogPiece(msgspec.Struct, frozen=True, kw_only=True):
+    """Bytes of a log (stdout and stderr as written) and where the next piece starts."""
+
+    data: bytes
+    next_offset: int
+    ended: bool
+    found: bool = True
