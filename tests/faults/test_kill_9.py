@@ -1,0 +1,160 @@
+"""`kill -9` of every part while sessions are being submitted.
+
+Everything accepted is there afterwards, each ran exactly once, and nothing is left running.
+"""
+
+import json
+import threading
+
+import httpx
+import psutil
+import pytest
+
+from shared.testing.installation import eventually, read, run_qm, submit, wait_status
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
+
+VICTIMS = [
+    "users",
+    "policies",
+    "scheduler",
+    "agents",
+    "storage",
+    "modelstore",
+    "gateway",
+    "node",
+    "nats",
+    "postgres",
+]
+SESSIONS = 12
+ENDED = {"TERMINATED", "CANCELLED", "ERROR"}
+
+
+def body(witness, name):
+    return {
+        "name": name,
+        "type": "batch",
+        "image": "local/host:latest",
+        "resources": {"cpu": "0.2", "mem": "32m"},
+        "command": witness.command(),
+    }
+
+
+def submit_all(client, witness, prefix, started):
+    made = []
+    for number in range(SESSIONS):
+        made.append(submit(client, body(witness, f"{prefix}-{number}")))
+        if number == SESSIONS // 3:
+            started.set()
+    return made
+
+
+@pytest.mark.parametrize("victim", VICTIMS)
+def test_nothing_accepted_is_lost_and_nothing_runs_twice(installation, client, witness, victim):
+    accepted: list[dict[str, object]] = []
+    third = threading.Event()
+    worker = threading.Thread(
+        target=lambda: accepted.extend(submit_all(client, witness, f"kill-{victim}", third))
+    )
+    worker.start()
+    assert third.wait(60)
+    killed = installation.kill(victim)
+    worker.join(180)
+    assert len(accepted) == SESSIONS
+    installation.wait_replaced(victim, killed)
+    installation.wait_ready()
+    for session in accepted:
+        ended = wait_status(client, str(session["id"]), ENDED, timeout_s=90)
+        assert (ended["status"], ended["result"]) == ("TERMINATED", "success"), ended
+    ids = {str(session["id"]) for session in accepted}
+    assert {key: witness.seen[key] for key in ids} == dict.fromkeys(ids, 1)
+    listed = read(client, f"/v1/sessions?name=kill-{victim}-&limit=100")
+    assert {item["id"] for item in listed["items"]} == ids
+
+
+def test_reads_go_on_and_writes_say_503_while_a_domain_service_is_away(installation, client):
+    def refused_while_reads_go_on() -> bool:
+        installation.kill("scheduler")
+        answer = client.post(
+            "/v1/sessions",
+            json={
+                "name": "away",
+                "type": "batch",
+                "image": "local/host:latest",
+                "resources": {"cpu": "0.1", "mem": "32m"},
+                "command": ["true"],
+            },
+        )
+        assert client.get("/v1/sessions").status_code == 200
+        assert client.get("/v1/agents").status_code == 200
+        if answer.status_code == 503:
+            assert int(answer.headers["Retry-After"]) >= 1
+            assert answer.json()["code"]
+            return True
+        assert answer.status_code in {201, 202}
+        return False
+
+    eventually("a write is refused with 503", refused_while_reads_go_on, 60)
+    installation.wait_ready()
+
+
+def test_a_running_session_survives_the_death_of_every_process_but_its_own(installation, client):
+    made = submit(
+        client,
+        {
+            "name": "survivor",
+            "type": "batch",
+            "image": "local/host:latest",
+            "resources": {"cpu": "0.1", "mem": "32m"},
+            "command": ["sh", "-c", "echo begin; read never < /dev/zero & sleep 8; echo end"],
+        },
+    )
+    wait_status(client, made["id"], {"RUNNING"})
+    for victim in ("node", "scheduler", "agents", "gateway"):
+        installation.wait_replaced(victim, installation.kill(victim))
+    installation.wait_ready()
+    ended = wait_status(client, made["id"], ENDED)
+    assert ended["result"] == "success"
+
+    def whole_log() -> list[str] | None:
+        answer = client.get(f"/v1/sessions/{made['id']}/logs")
+        return answer.text.split() if answer.status_code == 200 else None
+
+    assert eventually("the log is readable", whole_log) == ["begin", "end"]
+
+
+def test_the_chains_are_whole_and_nothing_is_left_running(installation, client):
+    def idle() -> bool:
+        listed = read(client, "/v1/sessions?status=RUNNING&status=TERMINATING&limit=1")
+        return listed["total"] == 0
+
+    eventually("no session is live", idle, 60)
+    done = run_qm("log", "verify", "--data", str(installation.data), "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)
+    kernels = str(installation.data)
+    left = [
+        process.cmdline()
+        for process in psutil.process_iter()
+        if any("shim" in part for part in _cmdline(process))
+        and any(kernels in part for part in _cmdline(process))
+    ]
+    assert not left
+
+
+def _cmdline(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+def test_the_gateway_answers_with_a_problem_and_not_a_trace_when_the_database_is_away(installation):
+    killed = installation.kill("postgres")
+    try:
+        answer = httpx.get(f"{installation.endpoint}/v1/auth/me", timeout=10)
+        assert answer.status_code in {401, 503}
+        assert "Traceback" not in answer.text
+    finally:
+        installation.wait_replaced("postgres", killed)
+        installation.wait_ready()
