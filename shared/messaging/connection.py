@@ -1,0 +1,136 @@
+"""Connections to NATS under our rules.
+
+A client never gives up: it reconnects for as long as the process lives. Nothing is buffered while
+it is disconnected (`pending_size=-1`), so a publish then fails at once instead of arriving minutes
+later, when whoever asked for it has long been told that it failed.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+import nats
+import structlog
+from nats.aio.client import Client
+from nats.errors import (
+    ConnectionClosedError,
+    ConnectionDrainingError,
+    ConnectionReconnectingError,
+    Error,
+    OutboundBufferLimitError,
+    StaleConnectionError,
+)
+
+log = structlog.get_logger(__name__)
+
+RECONNECT_WAIT_S: Final = 0.25
+CONNECT_TIMEOUT_S: Final = 2
+PING_INTERVAL_S: Final = 10
+MAX_OUTSTANDING_PINGS: Final = 3
+DRAIN_TIMEOUT_S: Final = 5
+NO_BUFFER: Final = -1
+
+# What publishing raises while there is no server to publish to.
+AWAY: Final = (
+    OutboundBufferLimitError,
+    ConnectionClosedError,
+    ConnectionDrainingError,
+    ConnectionReconnectingError,
+    StaleConnectionError,
+)
+
+Listener = Callable[[], Awaitable[None]]
+
+
+class Hooks:
+    """What a connection calls back: errors are logged, listeners hear of reconnects."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._listeners: list[Listener] = []
+        self._last_error = ""
+        self.closing = False
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener` after every reconnect; the returned function takes that back."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    async def error(self, problem: Exception) -> None:
+        """Log a problem of the connection, the same one only once in a row."""
+        text = f"{type(problem).__name__}: {problem}"
+        if text != self._last_error:
+            log.warning("nats_error", connection=self._name, problem=text)
+        self._last_error = text
+
+    async def disconnected(self) -> None:
+        """Log that the server is gone; the client keeps trying."""
+        if self.closing:
+            return
+        log.warning("nats_disconnected", connection=self._name)
+
+    async def reconnected(self) -> None:
+        """Log that the server is back and tell the listeners."""
+        self._last_error = ""
+        log.info("nats_reconnected", connection=self._name)
+        for listener in tuple(self._listeners):
+            await listener()
+
+
+_hooks: WeakKeyDictionary[Client, Hooks] = WeakKeyDictionary()
+
+
+def options(name: str, hooks: Hooks, *, pending_size: int = NO_BUFFER) -> dict[str, Any]:
+    """Return the client options that every connection of ours uses."""
+    return {
+        "name": name,
+        "max_reconnect_attempts": -1,
+        "reconnect_time_wait": RECONNECT_WAIT_S,
+        "connect_timeout": CONNECT_TIMEOUT_S,
+        "ping_interval": PING_INTERVAL_S,
+        "max_outstanding_pings": MAX_OUTSTANDING_PINGS,
+        "drain_timeout": DRAIN_TIMEOUT_S,
+        "pending_size": pending_size,
+        "error_cb": hooks.error,
+        "disconnected_cb": hooks.disconnected,
+        "reconnected_cb": hooks.reconnected,
+    }
+
+
+def adopt(client: Client, hooks: Hooks) -> Client:
+    """Remember the hooks that a client was made with, so that `on_reconnect` finds them."""
+    _hooks[client] = hooks
+    return client
+
+
+def on_reconnect(client: Client, listener: Listener) -> Callable[[], None]:
+    """Call `listener` after each reconnect of a client made here; returns how to stop that."""
+    return _hooks[client].listen(listener)
+
+
+async def connect(
+    url: str, name: str, *, pending_size: int = NO_BUFFER, timeout_s: float = 30.0
+) -> Client:
+    """Connect to NATS, trying until `timeout_s` has passed.
+
+    Raises `TimeoutError` when no server answered in time. `pending_size` is how many bytes are
+    kept for a reconnect; see the module's note before changing it.
+    """
+    hooks = Hooks(name)
+    async with asyncio.timeout(timeout_s):
+        client = await nats.connect(url, **options(name, hooks, pending_size=pending_size))
+    return adopt(client, hooks)
+
+
+async def close(client: Client) -> None:
+    """Deliver what is pending, as far as there is a server to deliver it to, and close."""
+    if client in _hooks:
+        _hooks[client].closing = True
+    try:
+        if client.is_connected:
+            await client.drain()
+    except (Error, OSError, TimeoutError) as problem:
+        log.info("nats_drain_failed", problem=repr(problem))
+    if not client.is_closed:
+        await client.close()
