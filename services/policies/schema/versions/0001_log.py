@@ -1,0 +1,11 @@
+"""The log of the policies service."""
+
+from shared.eventlog import schema
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    """Create the log's tables and functions."""
+    schema.create_log()
