@@ -1,0 +1,102 @@
+"""Sessions and resource groups."""
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from shared.contracts.kernels import EndReason, SessionType
+from shared.contracts.scheduler import ClusterMode, SchedulerType, SessionResult, SessionStatus
+
+KernelStatus = Literal[
+    "PENDING",
+    "SCHEDULED",
+    "PREPARING",
+    "RUNNING",
+    "TERMINATING",
+    "TERMINATED",
+    "CANCELLED",
+    "ERROR",
+]
+
+
+class KernelDocument(msgspec.Struct, kw_only=True):
+    """One process group or container of a session; `devices` is device id to amount, by slot."""
+
+    id: str
+    hostname: str
+    status: KernelStatus = "PENDING"
+    agent_id: str | None = None
+    attempt: int = 0
+    requested: dict[str, str]
+    devices: dict[str, dict[str, str]] = {}
+    exit_code: int | None = None
+    reason: EndReason | None = None
+    detail: str = ""
+    started_at: datetime | None = None
+    terminated_at: datetime | None = None
+
+
+class SessionTimes(msgspec.Struct, kw_only=True):
+    """When the session reached the steps of its life."""
+
+    created_at: datetime
+    scheduled_at: datetime | None = None
+    started_at: datetime | None = None
+    terminated_at: datetime | None = None
+
+
+class SessionDocument(msgspec.Struct, kw_only=True):
+    """One session. `resources` is what each kernel asks for, `requested` what all do together.
+
+    `position`, `reason`, `retries` and `estimated_start` tell of its place in the queue and are
+    added when it is rendered.
+    """
+
+    id: str
+    name: str
+    type: SessionType
+    status: SessionStatus
+    status_info: EndReason | None = None
+    status_detail: str = ""
+    status_history: dict[str, datetime] = {}
+    user_id: str
+    access_key: str | None
+    domain: str
+    project: str
+    resource_group: str
+    image: str
+    architecture: str
+    command: list[str] | None
+    priority: int
+    cluster_size: int
+    cluster_mode: ClusterMode
+    resources: dict[str, str]
+    requested: dict[str, str]
+    adjustments: list[str] = []
+    agents: list[str] = []
+    kernels: list[KernelDocument] = []
+    exit_code: int | None = None
+    result: SessionResult = "undefined"
+    attempt: int = 0
+    times: SessionTimes
+    created_at: datetime
+    modified_at: datetime
+
+
+class ResourceGroupDocument(msgspec.Struct, kw_only=True):
+    """Agents under a name, with a scheduler of their own; `pending_timeout` in seconds."""
+
+    id: str
+    name: str
+    description: str
+    is_active: bool
+    is_public: bool
+    is_default: bool
+    scheduler: SchedulerType
+    retries_to_skip: int | None
+    pending_timeout: int | None
+    allowed_session_types: list[SessionType]
+    agent_selection_strategy: str
+    created_at: datetime
+    modified_at: datetime

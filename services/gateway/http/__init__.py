@@ -1,0 +1,1 @@
+"""What every request passes: the edge, problem answers, bodies, list parameters, documentation."""

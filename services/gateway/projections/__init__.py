@@ -1,0 +1,1 @@
+"""The read models: pure folds of events into documents, and their tables."""

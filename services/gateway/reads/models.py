@@ -1,0 +1,153 @@
+"""The read models of this process: one query a page, remembered until an event moves them."""
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Protocol
+
+import asyncpg
+import msgspec
+
+from services.gateway.auth.permissions import forbidden, scope_of
+from services.gateway.auth.principals import Principal
+from services.gateway.http.parameters import ListQuery, encode_cursor
+from services.gateway.reads.pages import Page
+from services.gateway.reads.resources import Resource
+from services.gateway.reads.statements import (
+    Statement,
+    count_statement,
+    one_statement,
+    page_statement,
+)
+from shared.kernel.clock import render_time
+from shared.kernel.rejections import Rejection, not_found
+
+_REMEMBERED_MAX: Final = 1_024
+_Versions = tuple[int, ...]
+Decorate = Callable[[list[tuple[str, str]]], Awaitable[list[str]]]
+
+
+class Positions(Protocol):
+    """Where the read models stand in each service's log."""
+
+    def position(self, source: str) -> int:
+        """Return the last position whose changes are visible."""
+        ...
+
+
+class ReadModels:
+    """Answers lists and single documents to whoever may see them.
+
+    A page that shows nothing live is remembered together with the positions it was read at: it is
+    read again only when one of its sources has moved.
+    """
+
+    def __init__(self, pool: asyncpg.Pool, positions: Positions) -> None:
+        self.pool = pool
+        self._positions = positions
+        self._remembered: OrderedDict[object, tuple[_Versions, Any]] = OrderedDict()
+        self._decorators: dict[str, Decorate] = {}
+
+    def decorate(self, resource: Resource, decorator: Decorate) -> None:
+        """Let `decorator` add live members to (id, document) pairs of a noun."""
+        self._decorators[resource.noun] = decorator
+
+    async def page(
+        self, resource: Resource, principal: Principal, query: ListQuery
+    ) -> Page | Rejection:
+        """Return one page of what the caller sees."""
+        scope = scope_of(principal, resource.list_action)
+        if scope == "none":
+            return forbidden(resource.list_action)
+        sight = None if scope == "all" else resource.sights[scope]
+        key = (resource.noun, sight, _viewer(principal, sight), query)
+        versions = self._versions(resource)
+        if not resource.is_live:
+            known = self._remembered.get(key)
+            if known is not None and known[0] == versions:
+                self._remembered.move_to_end(key)
+                page: Page = known[1]
+                return page
+        statement = page_statement(resource, principal, sight, query)
+        if isinstance(statement, Rejection):
+            return statement
+        rows = await self.pool.fetch(statement.sql, *statement.parameters)
+        total = await self._total(resource, principal, sight, query, len(rows))
+        shown = rows[: query.limit]
+        cursor = _cursor(query, shown[-1]) if len(rows) > query.limit else None
+        items = await self._decorated(resource, [(row[0], row[1]) for row in shown])
+        page = Page(tuple(items), total, cursor)
+        if not resource.is_live:
+            self._remember(key, versions, page)
+        return page
+
+    async def document(self, resource: Resource, principal: Principal, key: str) -> str | Rejection:
+        """Return one document as JSON text; what the caller does not see is not found."""
+        scope = scope_of(principal, resource.read_action)
+        if scope == "none":
+            return forbidden(resource.read_action)
+        if "\0" in key:
+            return not_found(resource.noun, key[:64])
+        sight = None if scope == "all" else resource.sights[scope]
+        statement = one_statement(resource, principal, sight, key)
+        text = await self.pool.fetchval(statement.sql, *statement.parameters)
+        if text is None:
+            return not_found(resource.noun, key[:64])
+        return (await self._decorated(resource, [(key, text)]))[0]
+
+    async def decoded(
+        self, resource: Resource, principal: Principal, key: str
+    ) -> dict[str, Any] | Rejection:
+        """Return one document decoded, for pages and for decisions."""
+        text = await self.document(resource, principal, key)
+        if isinstance(text, Rejection):
+            return text
+        found: dict[str, Any] = msgspec.json.decode(text)
+        return found
+
+    async def _decorated(self, resource: Resource, found: list[tuple[str, str]]) -> list[str]:
+        decorator = self._decorators.get(resource.noun)
+        if decorator is None or not found:
+            return [text for _, text in found]
+        return await decorator(found)
+
+    async def _total(
+        self,
+        resource: Resource,
+        principal: Principal,
+        sight: str | None,
+        query: ListQuery,
+        rows: int,
+    ) -> int:
+        """Count only when the first page does not tell, and only once until something moves."""
+        if query.after is None and rows <= query.limit and (rows or not query.offset):
+            return query.offset + rows
+        key = (resource.noun, sight, _viewer(principal, sight), query.filters)
+        versions = self._versions(resource)
+        known = self._remembered.get(key)
+        if known is not None and known[0] == versions:
+            remembered: int = known[1]
+            return remembered
+        statement: Statement = count_statement(resource, principal, sight, query)
+        total: int = await self.pool.fetchval(statement.sql, *statement.parameters)
+        self._remember(key, versions, total)
+        return total
+
+    def _versions(self, resource: Resource) -> _Versions:
+        return tuple(self._positions.position(source) for source in resource.sources)
+
+    def _remember(self, key: object, versions: _Versions, value: object) -> None:
+        self._remembered[key] = (versions, value)
+        self._remembered.move_to_end(key)
+        if len(self._remembered) > _REMEMBERED_MAX:
+            self._remembered.popitem(last=False)
+
+
+def _viewer(principal: Principal, sight: str | None) -> tuple[str, ...]:
+    if sight is None:
+        return ()
+    return (principal.user_id if "{user}" in sight else "", principal.domain)
+
+
+def _cursor(query: ListQuery, row: asyncpg.Record) -> str:
+    values = [render_time(value) if hasattr(value, "tzinfo") else value for value in list(row)[2:]]
+    return encode_cursor(query.sort, (*values, row[0]))

@@ -1,0 +1,29 @@
+"""What a list of one noun is: its table, its fields, who sees which rows. All of it constants."""
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from services.gateway.auth.permissions import Scope
+from services.gateway.http.parameters import ListSpec
+from shared.contracts.base import ServiceName
+
+OWNER: Final = "user_id = {user}"
+DOMAIN: Final = "domain = {domain}"
+
+
+class Resource(NamedTuple):
+    """One noun's read model.
+
+    `sights` gives the SQL condition of each narrower scope, with `{user}` and `{domain}` for the
+    caller's; a scope that is absent sees nothing. `sources` are the services whose events change
+    the table: a page stays good for as long as none of them has moved.
+    """
+
+    noun: str
+    table: str
+    spec: ListSpec
+    sources: tuple[ServiceName, ...]
+    sights: Mapping[Scope, str]
+    list_action: str
+    read_action: str
+    is_live: bool = False

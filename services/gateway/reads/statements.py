@@ -1,0 +1,167 @@
+"""SQL of list pages, built from constants and numbered parameters only."""
+
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from services.gateway.auth.principals import Principal
+from services.gateway.http.parameters import (
+    FieldKind,
+    FilterValue,
+    ListQuery,
+    SortKey,
+    cursor_time,
+)
+from services.gateway.reads.resources import Resource
+from shared.kernel.rejections import Rejection
+
+_EPOCH: Final = "'0001-01-01T00:00:00Z'::timestamptz"
+_LIKE_SPECIAL: Final = str.maketrans({"\\": "\\\\", "%": "\\%", "_": "\\_"})
+
+
+class Statement(NamedTuple):
+    """SQL with its parameters, in order."""
+
+    sql: str
+    parameters: tuple[object, ...]
+
+
+class Where:
+    """A conjunction that numbers its parameters."""
+
+    def __init__(self) -> None:
+        self.conditions: list[str] = []
+        self.parameters: list[object] = []
+
+    def add(self, value: object) -> str:
+        """Add a parameter and return its placeholder."""
+        self.parameters.append(value)
+        return f"${len(self.parameters)}"
+
+    def sql(self) -> str:
+        """Return `where ...`, or nothing."""
+        return f" where {' and '.join(self.conditions)}" if self.conditions else ""
+
+
+def restrict(where: Where, principal: Principal, sight: str | None) -> None:
+    """Narrow to what the caller sees; `sight` is None for everything."""
+    if sight is None:
+        return
+    names: dict[str, str] = {}
+    if "{user}" in sight:
+        names["user"] = where.add(principal.user_id)
+    if "{domain}" in sight:
+        names["domain"] = where.add(principal.domain)
+    where.conditions.append(f"({sight.format(**names)})")
+
+
+def narrow(where: Where, resource: Resource, query: ListQuery) -> None:
+    """Add the caller's filters: substring for text, any-of for the rest."""
+    for name, values in query.filters:
+        field = resource.spec.field(name)
+        if field is None:
+            raise LookupError(name)
+        where.conditions.append(_filter(where, name, field.kind, values))
+
+
+def _filter(where: Where, name: str, kind: FieldKind, values: tuple[FilterValue, ...]) -> str:
+    if kind is FieldKind.TEXT:
+        patterns = [f"%{str(value).translate(_LIKE_SPECIAL)}%" for value in values]
+        return f"{name} ilike any({where.add(patterns)}::text[])"
+    if kind is FieldKind.TIME:
+        raise LookupError(f"{name} is a time and has no filter")
+    sql_type = "text" if kind is FieldKind.EXACT else kind.value
+    if len(values) == 1:
+        return f"{name} = {where.add(values[0])}::{sql_type}"
+    return f"{name} = any({where.add(list(values))}::{sql_type}[])"
+
+
+def sort_columns(resource: Resource, sort: tuple[SortKey, ...]) -> list[tuple[str, bool]]:
+    """Return the expressions of the order and whether each descends; the id breaks ties."""
+    columns = [(_comparable(resource, key.name), key.descending) for key in sort]
+    return [*columns, ("id", sort[-1].descending if sort else False)]
+
+
+def _comparable(resource: Resource, name: str) -> str:
+    """Return a column so that null sorts first and compares like a value."""
+    field = resource.spec.field(name)
+    if field is not None and field.kind is FieldKind.TIME and field.nullable:
+        return f"coalesce({name}, {_EPOCH})"
+    return name
+
+
+def page_statement(
+    resource: Resource, principal: Principal, sight: str | None, query: ListQuery
+) -> Statement | Rejection:
+    """Return the statement of one page: id, document, then the sort values; one row too many."""
+    where = Where()
+    restrict(where, principal, sight)
+    narrow(where, resource, query)
+    columns = sort_columns(resource, query.sort)
+    if query.after is not None:
+        beyond = _beyond(where, resource, query, columns)
+        if isinstance(beyond, Rejection):
+            return beyond
+        where.conditions.append(beyond)
+    order = ", ".join(f"{name}{' desc' if descends else ''}" for name, descends in columns)
+    selected = ", ".join(["id", "doc", *(name for name, _ in columns[:-1])])
+    sql = f"select {selected} from {resource.table}{where.sql()} order by {order}"  # noqa: S608  # names are constants of ours
+    sql += f" limit {where.add(query.limit + 1)}::bigint"
+    if query.offset:
+        sql += f" offset {where.add(query.offset)}::bigint"
+    return Statement(sql, tuple(where.parameters))
+
+
+def count_statement(
+    resource: Resource, principal: Principal, sight: str | None, query: ListQuery
+) -> Statement:
+    """Return the statement that counts what all pages hold together."""
+    where = Where()
+    restrict(where, principal, sight)
+    narrow(where, resource, query)
+    sql = f"select count(*) from {resource.table}{where.sql()}"  # noqa: S608  # as above
+    return Statement(sql, tuple(where.parameters))
+
+
+def one_statement(
+    resource: Resource, principal: Principal, sight: str | None, key: str
+) -> Statement:
+    """Return the statement of one document, if the caller sees it."""
+    where = Where()
+    where.conditions.append(f"id = {where.add(key)}")
+    restrict(where, principal, sight)
+    return Statement(f"select doc from {resource.table}{where.sql()}", tuple(where.parameters))  # noqa: S608  # as above
+
+
+def _beyond(
+    where: Where, resource: Resource, query: ListQuery, columns: list[tuple[str, bool]]
+) -> str | Rejection:
+    """Return the condition for rows after the cursor, also where directions are mixed."""
+    placeholders: list[str] = []
+    for (name, _), key, value in zip(columns, (*query.sort, None), query.after or (), strict=True):
+        typed = _cursor_value(resource, key, value)
+        if typed is None:
+            message = f"The cursor does not fit '{name}'."
+            return Rejection(kind="malformed", code="malformed_query", message=message)
+        placeholders.append(f"{where.add(typed[0])}::{typed[1]}")
+    cases: list[str] = []
+    for index, (name, descends) in enumerate(columns):
+        equal = [f"{columns[before][0]} = {placeholders[before]}" for before in range(index)]
+        step = f"{name} {'<' if descends else '>'} {placeholders[index]}"
+        cases.append(f"({' and '.join([*equal, step])})")
+    return f"({' or '.join(cases)})"
+
+
+def _cursor_value(
+    resource: Resource, key: SortKey | None, value: object
+) -> tuple[object, str] | None:
+    field = resource.spec.field(key.name) if key is not None else None
+    kind = field.kind if field is not None else FieldKind.EXACT
+    if kind is FieldKind.TIME:
+        moment: datetime | None = cursor_time(value)
+        return None if moment is None else (moment, "timestamptz")
+    if kind in {FieldKind.TEXT, FieldKind.EXACT}:
+        return (value, "text") if isinstance(value, str) and "\0" not in value else None
+    if kind is FieldKind.FLAG:
+        return (value, "boolean") if isinstance(value, bool) else None
+    is_number = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**62
+    return (value, "bigint") if is_number else None

@@ -1,0 +1,78 @@
+"""Users, keypairs, log-in sessions."""
+
+from typing import Final, get_args
+
+from services.gateway.http.parameters import Field, FieldKind, ListSpec
+from services.gateway.reads.resources import DOMAIN, OWNER, Resource
+from shared.contracts.users import KeypairStatus, Role, UserStatus
+
+_TIMES: Final = (
+    Field("created_at", FieldKind.TIME, filterable=False),
+    Field("modified_at", FieldKind.TIME, filterable=False),
+)
+
+USERS: Final = Resource(
+    noun="user",
+    table="users",
+    spec=ListSpec(
+        (
+            Field("id", FieldKind.EXACT),
+            Field("email", FieldKind.TEXT),
+            Field("username", FieldKind.TEXT),
+            Field("full_name", FieldKind.TEXT),
+            Field("description", FieldKind.TEXT),
+            Field("domain", FieldKind.EXACT),
+            Field("role", FieldKind.EXACT, choices=get_args(Role)),
+            Field("status", FieldKind.EXACT, choices=get_args(UserStatus)),
+            Field("resource_policy", FieldKind.EXACT),
+            Field("password_change_required", FieldKind.FLAG),
+            Field("sudo_session_enabled", FieldKind.FLAG),
+            Field("totp_enabled", FieldKind.FLAG),
+            Field("main_access_key", FieldKind.EXACT),
+            Field("last_login_at", FieldKind.TIME, filterable=False, nullable=True),
+            *_TIMES,
+        )
+    ),
+    sources=("users",),
+    sights={"domain": DOMAIN, "own": "id = {user}"},
+    list_action="users.list",
+    read_action="users.read",
+)
+KEYPAIRS: Final = Resource(
+    noun="keypair",
+    table="keypairs",
+    spec=ListSpec(
+        (
+            Field("id", FieldKind.EXACT),
+            Field("access_key", FieldKind.EXACT),
+            Field("user_id", FieldKind.EXACT),
+            Field("domain", FieldKind.EXACT),
+            Field("status", FieldKind.EXACT, choices=get_args(KeypairStatus)),
+            Field("resource_policy", FieldKind.EXACT),
+            Field("is_main", FieldKind.FLAG),
+            *_TIMES,
+        )
+    ),
+    sources=("users",),
+    sights={"domain": DOMAIN, "own": OWNER},
+    list_action="keypairs.list",
+    read_action="keypairs.read",
+    is_live=True,
+)
+LOGINS: Final = Resource(
+    noun="login",
+    table="logins",
+    spec=ListSpec(
+        (
+            Field("id", FieldKind.EXACT),
+            Field("expires_at", FieldKind.TIME, filterable=False),
+            Field("is_over", FieldKind.FLAG),
+            *_TIMES,
+        ),
+        default_sort="-created_at",
+    ),
+    sources=("users",),
+    sights={"own": OWNER},
+    list_action="auth.sessions.list",
+    read_action="auth.sessions.list",
+)
