@@ -1,5 +1,6 @@
 """Real servers for tests: each run has its own Postgres, each test its own databases and NATS."""
 
+import asyncio
 import secrets
 import shutil
 import tempfile
@@ -10,6 +11,7 @@ import asyncpg
 
 from deploy.embedded.nats import EmbeddedNats, NatsUser
 from deploy.embedded.postgres import EmbeddedPostgres
+from shared.eventlog.migrate import migrate, role_of
 
 # A test kills processes, never the machine: the page cache outlives them, so nothing is lost.
 _FAST: Final = {"fsync": "off", "full_page_writes": "off", "max_connections": "300"}
@@ -32,6 +34,8 @@ class PostgresServer:
         )
         self._admin: asyncpg.Connection | None = None
         self._templates: dict[str, str] = {}
+        self._migrating = asyncio.Lock()
+        self._password = secrets.token_hex(16)
 
     async def start(self) -> None:
         """Make the cluster and start it."""
@@ -65,6 +69,22 @@ class PostgresServer:
         await self.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY wal_log")
         return name
 
+    async def template_of(self, *services: str) -> str:
+        """Return a database with these services' newest schemas; migrated once a run."""
+        key = "_".join(services)
+        async with self._migrating:
+            if key not in self._templates:
+                name = await self.create()
+                await migrate(
+                    self.admin_url(name), services, dict.fromkeys(services, self._password)
+                )
+                self._templates[key] = name
+        return self._templates[key]
+
+    def service_url(self, service: str, database: str) -> str:
+        """Return where the role of a service connects to `database`."""
+        return self._server.url(role_of(service), self._password, database)
+
     async def drop(self, name: str) -> None:
         """Drop a database, whoever is connected."""
         await self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
@@ -82,6 +102,20 @@ class Databases:
         name = await self.server.create()
         self._made.append(name)
         return self.server.admin_url(name)
+
+    async def database(self, service: str) -> str:
+        """Return the service's own address of a new database with its newest schema."""
+        return (await self.shared_by(service))[service]
+
+    async def shared_by(self, *services: str) -> dict[str, str]:
+        """Return each service's own address of one new database with all of their schemas."""
+        name = await self.server.create(await self.server.template_of(*services))
+        self._made.append(name)
+        return {service: self.server.service_url(service, name) for service in services}
+
+    def as_admin(self, url: str) -> str:
+        """Return the superuser's address of the database that `url` leads to."""
+        return self.server.admin_url(url.rpartition("/")[2])
 
     async def drop_all(self) -> None:
         """Drop what this test has made."""
