@@ -21,6 +21,7 @@ language plpgsql
 set enable_seqscan = off
 as $$
 declare
+    v_version int;
     v_hash bytea;
     v_content bytea;
     v_contents bytea[];
@@ -45,11 +46,11 @@ begin
         return;
     end if;
 
-    select array_agg(coalesce((select e.version from events e where e.stream = s.stream
-                               order by e.version desc limit 1), 0) order by s.n)
-        into versions
-        from unnest(p_streams) with ordinality as s (stream, n);
+    versions := array_fill(0, array[cardinality(p_streams)]);
     for i in 1 .. cardinality(p_streams) loop
+        select e.version into v_version
+            from events e where e.stream = p_streams[i] order by e.version desc limit 1;
+        if found then versions[i] := v_version; end if;
         if p_expected[i] <> versions[i] then
             outcome := 'conflict';
             subject := array[p_streams[i], p_expected[i]::text, versions[i]::text];

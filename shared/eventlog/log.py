@@ -1,8 +1,6 @@
 """The event log of one service: append, load, read. Raw asyncpg: this is the hot path."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Final
 
 import asyncpg
@@ -10,15 +8,14 @@ import msgspec
 
 from shared.contracts.base import Meta
 from shared.eventlog.appending import (
-    APPEND,
     Batch,
     CommandResult,
-    answered,
     claim_columns,
     command_columns,
 )
 from shared.eventlog.codec import EventCodec
-from shared.eventlog.outcomes import IdempotencyMismatch, LogUnavailable
+from shared.eventlog.outcomes import IdempotencyMismatch
+from shared.eventlog.pool import reaching_postgres
 from shared.eventlog.records import (
     Appended,
     Claim,
@@ -29,10 +26,9 @@ from shared.eventlog.records import (
     Stream,
     Write,
 )
+from shared.eventlog.writing import Pending, Within, Writer
 from shared.kernel.clock import Clock, SystemClock
 from shared.messaging.envelope import decode_meta
-
-Within = Callable[[Any], Awaitable[None]]
 
 FOLD_BATCH: Final = 1000
 _COLUMNS: Final = (
@@ -53,15 +49,6 @@ _TAKE_EPOCH: Final = """
         on conflict (name) do update set epoch = excluded.epoch
         returning epoch
 """
-_AWAY: Final = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.LockNotAvailableError,
-)
 
 
 class EventLog:
@@ -74,7 +61,7 @@ class EventLog:
         self.pool = pool
         self.codec = codec
         self._clock = clock or SystemClock()
-        self._listeners: list[Callable[[Appended], None]] = []
+        self._writer = Writer(pool)
 
     @property
     def service(self) -> str:
@@ -83,8 +70,7 @@ class EventLog:
 
     def on_append(self, listener: Callable[[Appended], None]) -> Callable[[], None]:
         """Call `listener` after each commit that wrote events; returns how to stop that."""
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+        return self._writer.on_append(listener)
 
     async def append(
         self,
@@ -99,7 +85,7 @@ class EventLog:
         epoch: int | None = None,
         within: Within | None = None,
     ) -> Appended:
-        """Write everything or nothing, in one round trip; see `append_v1.sql` for the order.
+        """Write everything or nothing, in one round trip; `append_v1.sql` says in which order.
 
         `releases` of names that their owner does not hold are ignored; a claim by its present
         owner is granted again. `command` with `result`, or several `commands` of a batch, are
@@ -107,7 +93,8 @@ class EventLog:
         service's other tables first, in the same transaction (three more round trips).
 
         Raises StreamConflict, ClaimTaken, CommandRepeated, IdempotencyMismatch or StaleEpoch, and
-        then nothing has changed. Cancelling the caller does not stop an append under way.
+        then nothing has changed. Cancelling the caller drops an append that still waits for its
+        turn, and does not stop one under way.
         """
         batch = Batch(self.codec, writes, meta)
         done = list(commands)
@@ -121,27 +108,11 @@ class EventLog:
             *claim_columns(claims),
             *command_columns(done),
         )
-        return await asyncio.shield(self._append(batch, arguments, within))
-
-    async def _append(
-        self, batch: Batch, arguments: tuple[object, ...], within: Within | None
-    ) -> Appended:
-        with _postgres():
-            if within is None:
-                row = answered(await self.pool.fetchrow(APPEND, *arguments))
-            else:
-                async with self.pool.acquire() as connection, connection.transaction():
-                    await within(connection)
-                    row = answered(await connection.fetchrow(APPEND, *arguments))
-        appended = batch.appended(row["base"], row["versions"], row["recorded"])
-        if appended.recorded:
-            for listener in tuple(self._listeners):
-                listener(appended)
-        return appended
+        return await self._writer.append(Pending(batch, arguments, within))
 
     async def load(self, stream: str) -> Stream:
         """Return all events of a stream, upcast; an unknown stream is empty."""
-        with _postgres():
+        with reaching_postgres():
             rows = await self.pool.fetch(_LOAD, stream)
         decode = self.codec.decode
         events = tuple(decode(row[1], row[2], row[3]) for row in rows)
@@ -149,7 +120,7 @@ class EventLog:
 
     async def read(self, after: int, limit: int) -> list[StoredEvent]:
         """Return up to `limit` events that follow position `after`, as they are stored."""
-        with _postgres():
+        with reaching_postgres():
             rows = await self.pool.fetch(_READ, after, limit)
         return [stored_event(row) for row in rows]
 
@@ -176,7 +147,7 @@ class EventLog:
 
     async def head(self) -> int:
         """Return the position of the newest event; 0 when there is none."""
-        with _postgres():
+        with reaching_postgres():
             position: int = await self.pool.fetchval("select position from log_head")
         return position
 
@@ -185,7 +156,7 @@ class EventLog:
 
         Raises IdempotencyMismatch when the key was used for another request.
         """
-        with _postgres():
+        with reaching_postgres():
             row = await self.pool.fetchrow(_FIND_COMMAND, key.key)
         if row is None:
             return None
@@ -195,7 +166,7 @@ class EventLog:
 
     async def owner_of(self, kind: str, value: str) -> str | None:
         """Return who holds a name, None when it is free."""
-        with _postgres():
+        with reaching_postgres():
             owner: str | None = await self.pool.fetchval(
                 "select owner from claims where kind = $1 and value = $2", kind, value
             )
@@ -203,7 +174,7 @@ class EventLog:
 
     async def take_epoch(self, name: str) -> int:
         """Start a new epoch of `name`; appends under the ones before it are refused from now on."""
-        with _postgres():
+        with reaching_postgres():
             epoch: int = await self.pool.fetchval(_TAKE_EPOCH, name)
         return epoch
 
@@ -222,11 +193,3 @@ def stored_event(row: asyncpg.Record) -> StoredEvent:
         recorded_at=row[8],
         hash=row[9],
     )
-
-
-@contextmanager
-def _postgres() -> Iterator[None]:
-    try:
-        yield
-    except _AWAY as problem:
-        raise LogUnavailable(f"the log cannot be reached: {type(problem).__name__}") from problem

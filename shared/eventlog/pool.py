@@ -1,8 +1,12 @@
 """Connections to a service's own schema, under our rules."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import asyncpg
+
+from shared.eventlog.outcomes import LogUnavailable
 
 POOL_MIN: Final = 1
 POOL_MAX: Final = 8
@@ -10,6 +14,15 @@ STATEMENT_TIMEOUT_S: Final = 30
 LOCK_TIMEOUT_S: Final = 10
 IDLE_TRANSACTION_TIMEOUT_S: Final = 30
 COMMAND_TIMEOUT_S: Final = 35.0
+_AWAY: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.LockNotAvailableError,
+)
 
 
 async def open_pool(
@@ -44,3 +57,14 @@ def server_settings(name: str) -> dict[str, str]:
 
 async def _nothing_to_reset(_connection: Any) -> None:
     return
+
+
+@contextmanager
+def reaching_postgres() -> Iterator[None]:
+    """Turn every sign that Postgres is away, full or too slow into LogUnavailable."""
+    try:
+        yield
+    except _AWAY as problem:
+        if isinstance(problem, ValueError):  # asyncpg's word for an argument it cannot encode
+            raise
+        raise LogUnavailable(f"the log cannot be reached: {type(problem).__name__}") from problem
