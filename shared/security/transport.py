@@ -3,8 +3,8 @@
 | what | sealed by | opened by | where |
 |---|---|---|---|
 | a password | gateway | users | `CreateUser.sealed_password`, `LogIn.sealed_password` |
-| a new secret key | users | gateway | `sealed_secret_key` in CreateUser's result, GetKeypairSecrets |
-| a bearer token | users | gateway | `sealed_token` in LogIn's result |
+| a secret key | users | gateway | `sealed_secret_key` of CreateUser, GetKeypairSecrets |
+| a bearer token | users | gateway | `sealed_token` of LogIn |
 | a person's key | users | gateway | GetPersonKeys (see `persons`) |
 
 Each is bound to what it belongs to. All raise SealBroken when a value does not open.
