@@ -1,0 +1,197 @@
+"""Why a session waits, with the numbers behind, and what can never be placed at all."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from services.scheduler.placement.cluster import Cluster
+from services.scheduler.placement.model import Agent, Shape
+from services.scheduler.placement.planner import GroupPlanner
+from services.scheduler.placement.queue import Entry
+from shared.contracts.scheduler import Reason, Violation
+from shared.kernel.slots import render_amount
+
+AGENTS_NAMED_MAX = 5
+
+
+class _Short(NamedTuple):
+    """A slot that is short on `agents` agents, on the nearest of them by `least`."""
+
+    slot: str
+    requested: int
+    least: int
+    agents: int
+    most: int
+
+
+class Explainer:
+    """Explains a group's queue; answers are kept until anything about the cluster changes."""
+
+    def __init__(self, planner: GroupPlanner) -> None:
+        self._planner = planner
+        self._answers: dict[Shape, Reason] = {}
+        self._version = -1
+
+    def reason(self, entry: Entry) -> Reason:
+        """Return why a session waits now."""
+        planner = self._planner
+        name = planner.options.name
+        if not planner.options.is_active:
+            return Reason(
+                code="group-inactive",
+                message=f"The resource group {name} is not active; sessions wait until it is.",
+            )
+        if not planner.index.rows:
+            return _no_agents(planner.cluster, name)
+        blocker = planner.blocker
+        if blocker is not None and entry.key > blocker.key:
+            return self._behind(blocker)
+        if entry.overtaken or entry is blocker or entry.session.shape in planner.queue.parked:
+            return self._lacking(entry.session.shape)
+        return Reason(code="not-tried-yet", message="The next scheduling pass will try it.")
+
+    def _behind(self, blocker: Entry) -> Reason:
+        options = self._planner.options
+        tries = self._planner.queue.tries(blocker)
+        rule = (
+            f"may be passed over after {options.retries_to_skip} tries, so far {tries}"
+            if options.retries_to_skip
+            else "is never passed over in this resource group"
+        )
+        return Reason(
+            code="behind-first-in-line",
+            message=f"An earlier session lacks resources and comes first; it {rule}.",
+        )
+
+    def _lacking(self, shape: Shape) -> Reason:
+        version = self._planner.cluster.version
+        if version != self._version:
+            self._answers.clear()
+            self._version = version
+        answer = self._answers.get(shape)
+        if answer is None:
+            answer = self._answers[shape] = _explain(self._planner, shape)
+        return answer
+
+
+def _explain(planner: GroupPlanner, shape: Shape) -> Reason:
+    name = planner.options.name
+    rows = list(planner.index.matching(shape))
+    if not rows:
+        return Reason(
+            code="no-agent-offers-image",
+            message=f"None of {len(planner.index.rows)} agents of {name} offers {shape.image} "
+            f"for {shape.architecture}.",
+        )
+    short = _shortages(shape, [row.left() for row in rows])
+    violations = tuple(_violation(name, one) for one in short)
+    if shape.nodes() > 1:
+        return Reason(
+            code="not-enough-agents",
+            message=f"{shape.kernels} kernels must start together, and {len(rows)} agents "
+            f"of {name} have no room for all of them.{_sentence(short, len(rows))}",
+            violations=violations,
+        )
+    if not short:
+        return Reason(
+            code="devices-fragmented",
+            message=f"Enough is free on agents of {name}, but not on devices that fit together.",
+        )
+    return Reason(
+        code="not-enough-resources",
+        message=f"No agent of {name} has enough free.{_sentence(short, len(rows))}",
+        violations=violations,
+    )
+
+
+def _shortages(shape: Shape, frees: list[dict[str, int]]) -> list[_Short]:
+    found = []
+    for slot, amount in shape.per_node():
+        amounts = [free.get(slot, 0) for free in frees]
+        lacking = [amount - free for free in amounts if free < amount]
+        if lacking:
+            found.append(_Short(slot, amount, min(lacking), len(lacking), max(amounts)))
+    return found
+
+
+def _violation(group: str, short: _Short) -> Violation:
+    return Violation(
+        scope=f"resource-group:{group}",
+        slot=short.slot,
+        requested=render_amount(short.slot, short.requested),
+        limit=render_amount(short.slot, short.most),
+        short_by=render_amount(short.slot, short.least),
+        agents=short.agents,
+    )
+
+
+def _sentence(short: list[_Short], agents: int) -> str:
+    parts = [
+        f" {one.slot}: {render_amount(one.slot, one.requested)} asked, at least "
+        f"{render_amount(one.slot, one.least)} short on {one.agents} of {agents} agents."
+        for one in short
+    ]
+    return "".join(parts)
+
+
+def _no_agents(cluster: Cluster, group: str) -> Reason:
+    agents = [row.agent for row in cluster.rows.values() if row.agent.group == group]
+    if not agents:
+        return Reason(code="no-agents", message=f"The resource group {group} has no agents.")
+    if not any(agent.alive for agent in agents):
+        return Reason(
+            code="no-agent-alive",
+            message=f"None of the {len(agents)} agents of {group} is alive.",
+        )
+    return Reason(
+        code="no-agent-schedulable",
+        message=f"No agent of {group} takes new sessions at the moment.",
+    )
+
+
+class Impossible(NamedTuple):
+    """A request that the agents could not hold even if they were empty."""
+
+    message: str
+    violations: tuple[Violation, ...]
+
+
+def never_fits(agents: Iterable[Agent], group: str, shape: Shape) -> Impossible | None:
+    """Tell why a shape could never be held by a group's agents, dead or alive; None if it could.
+
+    A group in which no agent is known to offer the image is not judged: one may come.
+    """
+    empty = [
+        agent.capacity
+        for agent in agents
+        if agent.group == group
+        and not agent.gone
+        and agent.architecture == shape.architecture
+        and (agent.images is None or shape.image in agent.images)
+    ]
+    if not empty:
+        return None
+    places = sum(_times(capacity, shape.per_node()) for capacity in empty)
+    if places >= shape.nodes():
+        return None
+    short = _shortages(shape, empty)
+    if shape.nodes() > 1 and places:
+        message = f"All agents of {group} together could hold {places} of {shape.nodes()} kernels."
+    else:
+        limits = "; ".join(
+            f"{one.slot} {render_amount(one.slot, one.requested)} was asked and the largest agent "
+            f"has {render_amount(one.slot, one.most)}"
+            for one in short
+            if one.most < one.requested
+        )
+        message = (
+            f"No agent of {group} could ever hold this: {limits}."
+            if limits
+            else f"No single agent of {group} has all of what was asked, even when empty."
+        )
+    return Impossible(message, tuple(_violation(group, one) for one in short))
+
+
+def _times(capacity: dict[str, int], needs: tuple[tuple[str, int], ...]) -> int:
+    if not needs:
+        return 1
+    return min(capacity.get(slot, 0) // amount for slot, amount in needs)

@@ -1,0 +1,94 @@
+"""How many placement decisions a second, and what live or hopeless sessions cost."""
+
+import random
+import time
+
+import pytest
+
+from services.scheduler.placement.cluster import Cluster
+from services.scheduler.placement.model import Agent, GroupOptions, Waiting, shape_of
+from services.scheduler.placement.planner import GroupPlanner
+
+AGENTS = 10_000
+PENDING = 100_000
+WANTED_PER_S = 10_000
+GIB = 2**30
+pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(300)]
+
+
+def planner_of(strategy):
+    cluster = Cluster()
+    planner = GroupPlanner(GroupOptions("default", strategy=strategy), cluster)
+    for number in range(AGENTS):
+        capacity = {"cpu": 64_000, "mem": 256 * GIB}
+        if number % 4 == 0:
+            capacity["cuda.shares"] = 8000
+        cluster.put(Agent(f"agent-{number:05}", "default", "x86_64", capacity))
+    return planner
+
+
+def shapes():
+    dice = random.Random(7)
+    return [
+        shape_of(
+            {
+                "cpu": dice.choice([1000, 2000, 4000, 8000]),
+                "mem": dice.choice([1, 4, 16]) * GIB,
+                "cuda.shares": dice.choice([0, 0, 0, 500]),
+            },
+            "img",
+            "x86_64",
+            1,
+            "single-node",
+        )
+        for _ in range(24)
+    ]
+
+
+def enqueue(planner, count, first=0):
+    kinds = shapes()
+    for number in range(first, first + count):
+        shape = kinds[number % len(kinds)]
+        planner.enqueue(Waiting(f"s{number}", 10, number, shape, (f"k{number}",)))
+
+
+def timed_run(planner, limit=PENDING):
+    started_at = time.perf_counter()
+    placed = 0
+    while True:
+        outcome = planner.run(512)
+        placed += len(outcome.placed)
+        if outcome.finished or placed >= limit:
+            return placed, time.perf_counter() - started_at
+
+
+@pytest.mark.parametrize("strategy", ["dispersed", "concentrated"])
+def test_decisions_a_second_with_and_without_live_sessions(strategy, capsys):
+    planner = planner_of(strategy)
+    rates = []
+    for first in (0, PENDING):
+        enqueue(planner, PENDING, first)
+        placed, took_s = timed_run(planner)
+        rates.append(placed / took_s)
+    with capsys.disabled():
+        pass
+    assert len(planner.queue) + len(planner.cluster.holdings) == 2 * PENDING
+
+
+def test_what_is_freed_is_given_out_at_once_however_many_wait(capsys):
+    planner = planner_of("dispersed")
+    enqueue(planner, 3 * PENDING)
+    timed_run(planner, 3 * PENDING)
+    waiting = len(planner.queue)
+    live = list(planner.cluster.holdings)
+    times = []
+    for kernel_id in live[:200]:
+        started_at = time.perf_counter()
+        planner.freed(planner.cluster.release(kernel_id))
+        if planner.due:
+            planner.run(512)
+        times.append(time.perf_counter() - started_at)
+    times.sort()
+    with capsys.disabled():
+        pass
+    assert waiting > 0
