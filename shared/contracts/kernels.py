@@ -43,13 +43,15 @@ class KernelSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What a node shall run: the value of `<agent>.<kernel>` in the desired-state bucket.
 
     `environ` is sealed under the node's own key. `goal` says whether the kernel shall run or be
-    gone; a key that is absent means that the node may forget the kernel.
+    gone; a key that is absent means that the node may forget the kernel. A node of another
+    `incarnation` than the one named leaves the kernel alone.
     """
 
     session_id: str
     kernel_id: str
     attempt: int
     epoch: int
+    incarnation: str = ""
     goal: Literal["running", "stopped"]
     session_type: SessionType
     session_name: str

@@ -39,10 +39,14 @@ class KernelRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KernelPlacement(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a kernel shall run, and which devices it gets (device id -> amount, by slot)."""
+    """Where a kernel shall run, and which devices it gets (device id -> amount, by slot).
+
+    `incarnation` is the agent's at that moment: a later one never takes the kernel over.
+    """
 
     kernel_id: str
     agent_id: str
+    incarnation: str = ""
     devices: dict[str, dict[str, int]] = {}
 
 
