@@ -1,0 +1,1 @@
+"""The daemon on each machine: runs kernels, tells what they do, survives its own restarts."""

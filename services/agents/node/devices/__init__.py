@@ -1,0 +1,1 @@
+"""What a machine has to give: processors, memory, accelerators, and how busy they are."""

@@ -1,0 +1,112 @@
+"""What isolation this host really gives: tried out at start, then said as it is."""
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Final
+
+from services.agents.node.cgroups.driver import CgroupDriver, Limits
+from services.agents.node.process.confine import Confinement, find_programs
+from services.agents.node.process.folder import AttemptFolder
+from services.agents.node.runtime import KernelJob, KernelKey
+from shared.contracts.agents import Enforcement
+
+USER_BASE: Final = 620_000
+USERS: Final = 60_000
+NOBODY: Final = 65_534
+PROBE_TIMEOUT_S: Final = 20
+_PROBE: Final = "id -u; cat /proc/self/status; ls -a /home/work; touch /home/work/touched"
+
+
+def find_confinement(root: Path, *, sandbox: bool) -> tuple[Confinement, tuple[str, ...]]:
+    """Return the strongest confinement that works here, and sentences about what does not.
+
+    Blocks while it starts a probe; `root` is where kernels will live.
+    """
+    is_root = os.geteuid() == 0
+    base = _user_base() if is_root else None
+    plain = Confinement(root=is_root, user_base=base)
+    if not sandbox:
+        return plain, ("The sandbox is switched off in this node's settings.",)
+    bwrap, setpriv = find_programs()
+    if bwrap is None:
+        return plain, ("bubblewrap is not installed; kernels see this machine's file system.",)
+    if is_root and setpriv is None:
+        return plain, ("setpriv is not installed; bubblewrap is not used without it.",)
+    wanted = Confinement(root=is_root, user_base=base, bwrap=bwrap, setpriv=setpriv)
+    trouble = _try_out(wanted, root)
+    if trouble:
+        return plain, (f"bubblewrap does not work here and is not used: {trouble}",)
+    return wanted, ()
+
+
+def _user_base() -> int:
+    """Return the first user id for kernels: a range of their own where the host maps one."""
+    for line in Path("/proc/self/uid_map").read_text(encoding="ascii").splitlines():
+        first, _, count = (int(number) for number in line.split())
+        if first <= USER_BASE and first + count >= USER_BASE + USERS:
+            return USER_BASE
+    return NOBODY
+
+
+def _try_out(confinement: Confinement, root: Path) -> str:
+    key = KernelKey(".probe", os.getpid())
+    folder = AttemptFolder(root, key)
+    job = KernelJob(
+        key=key,
+        session_id="",
+        image="",
+        hostname="probe",
+        argv=("/bin/sh", "-c", _PROBE),
+        environ={},
+        limits=Limits(),
+    )
+    folder.make(confinement.owner(job))
+    try:
+        return _run_probe(confinement, job, folder)
+    finally:
+        folder.remove()
+
+
+def _run_probe(confinement: Confinement, job: KernelJob, folder: AttemptFolder) -> str:
+    wrapped = confinement.wrap(job, folder)
+    status = wrapped.status_argument or 0
+    argv = [*wrapped.argv[: status - 1], *wrapped.argv[status + 1 :]]
+    try:
+        answer = subprocess.run(
+            argv,
+            env=wrapped.environ,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=PROBE_TIMEOUT_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    told = answer.stdout.decode("utf-8", "replace")
+    if answer.returncode != 0:
+        return answer.stderr.decode("utf-8", "replace").strip()[:300]
+    owner = confinement.owner(job)
+    wanted = 1000 if owner is None else owner
+    if not told.startswith(f"{wanted}\n") or "NoNewPrivs:\t1" not in told:
+        return "the probe did not come out as another user without new privileges"
+    return ""
+
+
+def state_isolation(
+    confinement: Confinement, groups: CgroupDriver | None
+) -> dict[str, Enforcement]:
+    """Return how far each boundary holds on this host."""
+    controls = frozenset() if groups is None else groups.controls
+    boxed = confinement.bwrap is not None
+    own_user = confinement.user_base == USER_BASE
+    shared_user: Enforcement = "not_enforced" if confinement.user_base is None else "best_effort"
+    pids_without: Enforcement = "best_effort" if own_user else "not_enforced"
+    return {
+        "cpu": "enforced" if "cpu" in controls else "not_enforced",
+        "memory": "enforced" if "memory" in controls else "best_effort",
+        "pids": "enforced" if "pids" in controls else pids_without,
+        "filesystem": "enforced" if boxed else "not_enforced",
+        "user": "enforced" if own_user else ("best_effort" if boxed else shared_user),
+        "network": "not_enforced",
+    }
