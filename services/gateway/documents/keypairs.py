@@ -16,6 +16,7 @@ class KeypairDocument(msgspec.Struct, kw_only=True):
     id: str
     access_key: str
     user_id: str
+    domain: str
     status: KeypairStatus
     resource_policy: str
     rate_limit: int | None

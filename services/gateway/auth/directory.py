@@ -1,0 +1,125 @@
+"""Who exists and what proves it, in memory: authentication never asks the database.
+
+It is loaded from the read models once and then follows the projection runner, event by event,
+after each commit; applying an event twice changes nothing, so the two may overlap.
+"""
+
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+import msgspec
+
+from shared.contracts.users import (
+    KeypairIssued,
+    KeypairStatus,
+    LoginEnded,
+    LoginStarted,
+    Role,
+    UserCreated,
+    UserStatus,
+)
+from shared.eventlog.records import Recorded
+
+_USERS: Final = "select id, role, status, domain, main_access_key from users"
+_KEYPAIRS: Final = "select access_key, user_id, status, rate_limit from keypairs"
+_LOGINS: Final = (
+    "select id, user_id, token_hash, expires_at from logins where not is_over and expires_at > $1"
+)
+
+
+class KnownUser(msgspec.Struct):
+    """What authentication needs of a user; nothing personal."""
+
+    id: str
+    role: Role
+    status: UserStatus
+    domain: str
+    main_access_key: str | None = None
+
+
+class KnownKeypair(msgspec.Struct):
+    """What authentication needs of a keypair; its secret is elsewhere."""
+
+    access_key: str
+    user_id: str
+    status: KeypairStatus
+    rate_limit: int | None
+
+
+class KnownLogin(msgspec.Struct):
+    """A bearer token that is good until `expires_at`."""
+
+    id: str
+    user_id: str
+    token_hash: str
+    expires_at: datetime
+
+
+class Directory:
+    """Users by id, keypairs by access key, tokens by their hash."""
+
+    def __init__(self) -> None:
+        self.users: dict[str, KnownUser] = {}
+        self.keypairs: dict[str, KnownKeypair] = {}
+        self._logins: dict[str, KnownLogin] = {}
+        self._hashes: dict[str, str] = {}
+        self._ended_meanwhile: set[str] | None = None
+
+    async def load(self, pool: asyncpg.Pool, now: datetime) -> None:
+        """Read everyone from the read models; what events have told meanwhile is kept."""
+        self._ended_meanwhile = set()
+        for row in await pool.fetch(_USERS):
+            key = row["main_access_key"] or None
+            user = KnownUser(row["id"], row["role"], row["status"], row["domain"], key)
+            self.users.setdefault(user.id, user)
+        for row in await pool.fetch(_KEYPAIRS):
+            keypair = KnownKeypair(*row)
+            self.keypairs.setdefault(keypair.access_key, keypair)
+        for row in await pool.fetch(_LOGINS, now):
+            login = KnownLogin(*row)
+            if login.id not in self._hashes and login.id not in self._ended_meanwhile:
+                self.admit(login)
+        self._ended_meanwhile = None
+
+    def admit(self, login: KnownLogin) -> None:
+        """Accept a token from now on."""
+        self._logins[login.token_hash] = login
+        self._hashes[login.id] = login.token_hash
+
+    def login(self, token_hash: str, now: datetime) -> KnownLogin | None:
+        """Return the log-in session of a token that is good now."""
+        found = self._logins.get(token_hash)
+        if found is None or found.expires_at > now:
+            return found
+        self._drop(found.id)
+        return None
+
+    def apply(self, recorded: Recorded) -> None:
+        """Follow one event of the users service; others are of no interest here."""
+        event = recorded.event
+        if isinstance(event, UserCreated):
+            known = self.users.get(event.user_id)
+            main = known.main_access_key if known else None
+            self.users[event.user_id] = KnownUser(
+                event.user_id, event.role, event.status, event.domain, main
+            )
+        elif isinstance(event, KeypairIssued):
+            self.keypairs[event.access_key] = KnownKeypair(
+                event.access_key, event.user_id, event.status, event.rate_limit
+            )
+            if event.is_main and event.user_id in self.users:
+                self.users[event.user_id].main_access_key = event.access_key
+        elif isinstance(event, LoginStarted):
+            self.admit(
+                KnownLogin(event.login_id, event.user_id, event.token_hash, event.expires_at)
+            )
+        elif isinstance(event, LoginEnded):
+            self._drop(event.login_id)
+
+    def _drop(self, login_id: str) -> None:
+        if self._ended_meanwhile is not None:
+            self._ended_meanwhile.add(login_id)
+        token_hash = self._hashes.pop(login_id, None)
+        if token_hash is not None:
+            self._logins.pop(token_hash, None)
