@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 import asyncpg
 import msgspec
 
-from shared.contracts.base import Meta
+from shared.contracts.base import Event, Meta
 from shared.eventlog.codec import EventCodec, type_of
 from shared.eventlog.outcomes import (
     ClaimTaken,
@@ -20,6 +20,7 @@ from shared.eventlog.records import Appended, Claim, CommandKey, DoneCommand, Re
 from shared.kernel.ids import new_id
 from shared.messaging.envelope import encode_meta
 
+EVENT_BYTES_MAX: Final = 512 * 1024  # NATS takes a message of 1 MiB, headers included
 _PARAMETERS: Final = ", ".join(f"${number}" for number in range(1, 21))
 APPEND: Final = f"select * from log_append({_PARAMETERS})"  # noqa: S608  # constants only
 
@@ -59,13 +60,21 @@ class Batch:
         if of_meta > len(self.metas):
             self.metas.append(meta)
         for event in write.events:
-            self.data.append(self._codec.encode(event).decode())
+            self.data.append(self._encode(write.stream, event))
             self.events.append(event)
             self.of_stream.append(stream)
             self.types.append(type_of(type(event)))
             self.schema_versions.append(event.SCHEMA_VERSION)
             self.event_ids.append(new_id())
             self.of_meta.append(of_meta)
+
+    def _encode(self, stream: str, event: Event) -> str:
+        if self._codec.stream_of(event) != stream:
+            raise ValueError(f"{type(event).__name__} does not belong in {stream}")
+        data = self._codec.encode(event)
+        if len(data) > EVENT_BYTES_MAX:
+            raise ValueError(f"{type(event).__name__} has {len(data)} bytes")
+        return data.decode()
 
     def _stream_number(self, write: Write) -> int:
         number = self._stream_numbers.setdefault(write.stream, len(self.streams) + 1)

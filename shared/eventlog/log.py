@@ -26,6 +26,7 @@ from shared.eventlog.records import (
     Stream,
     Write,
 )
+from shared.eventlog.verify import ChainReport, verify_chain
 from shared.eventlog.writing import Pending, Within, Writer
 from shared.kernel.clock import Clock, SystemClock
 from shared.messaging.envelope import decode_meta
@@ -41,11 +42,12 @@ _LOAD: Final = (
 _FIND_COMMAND: Final = (
     "select digest, position, result from commands_done where idempotency_key = $1"
 )
-# The head is locked, so appends under the old epoch are either before this or refused.
+# The head is locked, so appends under the old epoch are either before this or refused; and the
+# number comes from the locked row itself, because a statement sees other tables as they were
+# before it waited.
 _TAKE_EPOCH: Final = """
-    with head as (select position from log_head for update),
-         highest as (select coalesce(max(epoch), 0) + 1 as epoch from epochs, head)
-    insert into epochs (name, epoch) select $1, epoch from highest
+    with head as (update log_head set epochs_given = epochs_given + 1 returning epochs_given)
+    insert into epochs (name, epoch) select $1, epochs_given from head
         on conflict (name) do update set epoch = excluded.epoch
         returning epoch
 """
@@ -93,8 +95,9 @@ class EventLog:
         service's other tables first, in the same transaction (three more round trips).
 
         Raises StreamConflict, ClaimTaken, CommandRepeated, IdempotencyMismatch or StaleEpoch, and
-        then nothing has changed. Cancelling the caller drops an append that still waits for its
-        turn, and does not stop one under way.
+        then nothing has changed; ValueError for an event in another aggregate's stream or too
+        large. Cancelling the caller drops an append that still waits for its turn, and does not
+        stop one under way.
         """
         batch = Batch(self.codec, writes, meta)
         done = list(commands)
@@ -171,6 +174,10 @@ class EventLog:
                 "select owner from claims where kind = $1 and value = $2", kind, value
             )
         return owner
+
+    async def verify(self) -> ChainReport:
+        """Walk the hash chain from the first event to the present head."""
+        return await verify_chain(self)
 
     async def take_epoch(self, name: str) -> int:
         """Start a new epoch of `name`; appends under the ones before it are refused from now on."""

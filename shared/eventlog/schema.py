@@ -15,7 +15,8 @@ _TABLES: Final = (
         one boolean primary key default true check (one),
         position bigint not null,
         hash bytea not null,
-        recorded_at timestamptz not null
+        recorded_at timestamptz not null,
+        epochs_given bigint not null default 0
     ) with (fillfactor = 10)
     """,
     """
