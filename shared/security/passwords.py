@@ -67,16 +67,21 @@ class PasswordHasher:
         """Return how many callers wait for a worker."""
         return self._waiting
 
-    async def hash(self, password: str) -> str | Rejection:
-        """Return the encoded hash of a password, or `unavailable` when the queue is full."""
-        return await self._work(partial(self._argon2.hash, _normal(password)))
+    async def hash(self, password: str, *, wait_s: float | None = None) -> str | Rejection:
+        """Return the encoded hash of a password, or `unavailable` when the queue is full.
 
-    async def verify(self, encoded: str | None, password: str) -> Verdict | Rejection:
+        `wait_s` is how long the caller's own caller still waits for its turn to come.
+        """
+        return await self._work(partial(self._argon2.hash, _normal(password)), wait_s)
+
+    async def verify(
+        self, encoded: str | None, password: str, *, wait_s: float | None = None
+    ) -> Verdict | Rejection:
         """Check a password against its stored hash, or `unavailable` when the queue is full.
 
         `encoded` is None for somebody unknown: the answer is no and costs as much as a real one.
         """
-        return await self._work(partial(self._check, encoded, password))
+        return await self._work(partial(self._check, encoded, password), wait_s)
 
     def close(self) -> None:
         """Stop the workers; what is queued is not started any more."""
@@ -95,12 +100,12 @@ class PasswordHasher:
             raise ValueError("a stored password hash cannot be read") from error
         return Verdict(matches=encoded is not None, outdated=self._argon2.check_needs_rehash(known))
 
-    async def _work(self, work: "partial[T]") -> T | Rejection:
+    async def _work(self, work: "partial[T]", wait_s: float | None) -> T | Rejection:
         if self._waiting >= self._max_waiting:
             return self._busy()
         self._waiting += 1
         try:
-            async with asyncio.timeout(self._max_wait_s):
+            async with asyncio.timeout(min(self._max_wait_s, wait_s or self._max_wait_s)):
                 await self._slots.acquire()
         except TimeoutError:
             return self._busy()

@@ -1,0 +1,44 @@
+"""Composes the users service."""
+
+from services.users.bootstrap import Bootstrap
+from services.users.creation import UserCreation
+from services.users.handlers import PeerQueries, serve
+from services.users.known_policies import KnownPolicies
+from services.users.logins import Logins
+from services.users.settings import UsersSettings
+from services.users.vault import Vault
+from shared.eventlog.codecs import codec_for
+from shared.projections.replica import Replica
+from shared.runtime.service import ServiceRuntime, run_service
+from shared.security.passwords import PasswordHasher, PasswordParameters
+
+
+async def compose(runtime: ServiceRuntime) -> None:
+    """Put the service together from its parts."""
+    settings = runtime.settings
+    if not isinstance(settings, UsersSettings):
+        raise TypeError("the users service needs its own settings")
+    keyring = runtime.keyring()
+    hasher = PasswordHasher(
+        PasswordParameters(
+            settings.password_memory_kib, settings.password_passes, settings.password_lanes
+        ),
+        workers=settings.password_workers,
+        max_waiting=settings.password_queue,
+    )
+    log = await runtime.event_log(codec_for("users"))
+    policies = KnownPolicies()
+    replica = Replica(
+        runtime.nats, ("policies",), {"policies": codec_for("policies")}, policies.apply
+    )
+    runtime.background("policies-replica", replica.run())
+    creation = UserCreation(log, keyring, hasher, policies, runtime.clock)
+    logins = Logins(log, keyring, hasher, runtime.clock, lifetime_s=settings.login_lifetime_s)
+    await Bootstrap(log, keyring, hasher).run(settings.bootstrap_file)
+    peers = PeerQueries(Vault(log.pool, keyring))
+    await serve(runtime.commands, runtime.queries, creation, logins, peers)
+
+
+def main() -> int:
+    """Run the service until it is told to stop; returns the exit status."""
+    return run_service("users", compose, UsersSettings)

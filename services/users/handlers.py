@@ -1,0 +1,62 @@
+"""Everything that the users service answers: its commands and its peers' queries."""
+
+from typing import Final
+
+from services.users.creation import UserCreation
+from services.users.logins import Logins
+from services.users.vault import Vault
+from shared.contracts.base import Sealed
+from shared.contracts.users import CreateUser, GetKeypairSecrets, GetPersonKeys, LogIn, LogOut
+from shared.kernel.rejections import Rejection
+from shared.messaging.commands import CommandServer
+from shared.messaging.queries import QueryServer
+
+KEYS_MAX: Final = 1000
+
+
+class PeerQueries:
+    """Answers the gateway's questions for keys; each value is sealed for transport."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+
+    async def person_keys(
+        self, query: GetPersonKeys
+    ) -> dict[str, dict[str, Sealed | None]] | Rejection:
+        """Return `{"keys": {user_id: sealed key, or null when erased or unknown}}`."""
+        if len(query.user_ids) > KEYS_MAX:
+            return _too_many()
+        return {"keys": await self._vault.person_keys(query.user_ids)}
+
+    async def keypair_secrets(
+        self, query: GetKeypairSecrets
+    ) -> dict[str, dict[str, Sealed | None]] | Rejection:
+        """Return `{"secrets": {access_key: sealed secret, or null when unknown}}`.
+
+        Secrets of inactive keypairs are given too: that one is inactive may be told only to
+        somebody who has proved to hold it.
+        """
+        if len(query.access_keys) > KEYS_MAX:
+            return _too_many()
+        return {"secrets": await self._vault.secret_keys(query.access_keys)}
+
+
+async def serve(
+    commands: CommandServer,
+    queries: QueryServer,
+    creation: UserCreation,
+    logins: Logins,
+    peers: PeerQueries,
+) -> None:
+    """Register every handler."""
+    commands.handle(CreateUser, creation.create)
+    commands.handle(LogIn, logins.log_in)
+    commands.handle(LogOut, logins.log_out)
+    await queries.answer(GetPersonKeys, peers.person_keys)
+    await queries.answer(GetKeypairSecrets, peers.keypair_secrets)
+
+
+def _too_many() -> Rejection:
+    return Rejection(
+        kind="malformed", code="too_many", message=f"Ask for at most {KEYS_MAX} keys at once."
+    )

@@ -1,0 +1,34 @@
+"""Which policies exist, folded from the events of the policies service."""
+
+from shared.contracts.policies import KeypairPolicyCreated, UserPolicyCreated
+from shared.eventlog.records import Recorded
+
+
+class KnownPolicies:
+    """A replica of what the users service must know about policies."""
+
+    def __init__(self) -> None:
+        self._user_policies: set[str] = set()
+        self._default_keypair_policy: str | None = None
+
+    def apply(self, _source: str, recorded: Recorded) -> None:
+        """Take in one event of the policies service."""
+        event = recorded.event
+        if isinstance(event, UserPolicyCreated):
+            self._user_policies.add(event.name)
+        elif isinstance(event, KeypairPolicyCreated) and event.is_default:
+            self._default_keypair_policy = event.name
+
+    @property
+    def is_seeded(self) -> bool:
+        """Tell whether the policies service has made its defaults; before, nothing is decided."""
+        return self._default_keypair_policy is not None and bool(self._user_policies)
+
+    @property
+    def default_keypair_policy(self) -> str | None:
+        """Return the keypair policy that new keypairs get."""
+        return self._default_keypair_policy
+
+    def has_user_policy(self, name: str) -> bool:
+        """Tell whether a user policy may be assigned."""
+        return name in self._user_policies
