@@ -8,9 +8,10 @@ is to overwrite or to skip: when the stream holds what the log does not, it stop
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
+import asyncpg
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js.errors import NotFoundError
@@ -134,7 +135,8 @@ class Relay:
                 await asyncio.sleep(WATCH_INTERVAL_S)  # Postgres cannot wait without a snapshot
             yield connection
         finally:
-            connection.terminate()  # with it the lock goes, whatever state this is left in
+            with suppress(asyncpg.InterfaceError):  # it is gone already
+                connection.terminate()  # with it the lock goes, whatever state this is left in
             await self._log.pool.release(connection)
 
     async def _try_lock(self, connection: Any) -> bool:
