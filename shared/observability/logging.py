@@ -1,6 +1,6 @@
 """Log lines: one JSON object each, with the ids of the request they belong to.
 
-    configure_logging("users", level="info", format="json")     # once, before anything else
+    configure_logging("users", level="info", style="json")     # once, before anything else
     logger = get_logger("users.handlers")
     with bound(correlation_id=meta.correlation_id):             # all lines inside carry it
         logger.info("user_created", user_id=user_id, duration_ms=3.2)
@@ -32,7 +32,7 @@ def configure_logging(
     service: str,
     *,
     level: str = "info",
-    format: Format = "json",  # noqa: A002  # named as the setting is
+    style: Format = "json",
     stream: TextIO | None = None,
 ) -> None:
     """Send all log lines of this process to `stream` (standard output); ValueError: no level."""
@@ -69,7 +69,7 @@ def configure_logging(
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                _as_json if format == "json" else _as_text,
+                _as_json if style == "json" else _as_text,
             ],
         )
     )

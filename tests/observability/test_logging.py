@@ -118,7 +118,7 @@ def test_the_console_form_is_one_readable_line() -> None:
     stream = io.StringIO()
     root = logging.getLogger()
     before = (root.handlers, root.level)
-    configure_logging("users", format="console", stream=stream)
+    configure_logging("users", style="console", stream=stream)
     get_logger("users.test").info("user_created", user_id="u-1", email="kim@example.org")
     root.handlers, root.level = before
     structlog.reset_defaults()
