@@ -113,6 +113,10 @@ class Runtime(Protocol):
         """Free what an ended kernel held (processes, groups, mounts); keep its log."""
         ...
 
+    async def trim(self, key: KernelKey) -> None:
+        """Delete what only a living kernel needs (its files); keep its log."""
+        ...
+
     async def remove(self, key: KernelKey) -> None:
         """Delete everything of an ended kernel, its log too."""
         ...

@@ -207,6 +207,10 @@ class ProcessRuntime:
         if not (self._groups.kill(name) and self._groups.remove(name)):
             _log.error("a control group could not be removed", group=name)
 
+    async def trim(self, key: KernelKey) -> None:
+        """Delete the work folder."""
+        await asyncio.to_thread(self._folder(key).remove_work)
+
     async def remove(self, key: KernelKey) -> None:
         """Delete the attempt's folder."""
         await asyncio.to_thread(self._folder(key).remove)
@@ -240,6 +244,6 @@ class ProcessRuntime:
     def _folder(self, key: KernelKey) -> AttemptFolder:
         return AttemptFolder(self._root, key)
 
-    def log_folder(self, key: KernelKey) -> AttemptFolder:
+    def log_path(self, key: KernelKey) -> Path:
         """Return where the log of a kernel lies; it may not exist."""
-        return self._folder(key)
+        return self._folder(key).log
