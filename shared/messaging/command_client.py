@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Final
 
 import msgspec
-import structlog
 from nats.aio.client import Client
 
 from shared.contracts.base import Command, Meta, Rejected, Reply
@@ -16,8 +15,9 @@ from shared.kernel.rejections import Rejection, unavailable
 from shared.messaging.cloudevents import SOURCE_PREFIX
 from shared.messaging.envelope import Envelope, headers_of
 from shared.messaging.requests import Requester
+from shared.observability.logging import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 DEFAULT_TIMEOUT_S: Final = 5.0
 _reply_decoder: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)

@@ -12,7 +12,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
-import structlog
 from nats.errors import MaxPayloadError
 
 from shared.contracts.base import Accepted, Command, Meta, Rejected, Reply, ServiceName
@@ -24,6 +23,8 @@ from shared.messaging.command_client import CommandClient
 from shared.messaging.connection import AWAY
 from shared.messaging.envelope import Envelope, read_headers
 from shared.messaging.work import WorkQueue
+from shared.observability.logging import bound, get_logger
+from shared.observability.metrics import counter, histogram
 
 if TYPE_CHECKING:
     from faststream.nats import NatsBroker, NatsMessage
@@ -31,12 +32,15 @@ if TYPE_CHECKING:
 
 __all__ = ["CommandClient", "CommandContext", "CommandServer", "Outcome"]
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 CONCURRENCY: Final = 32
 QUEUE_LIMIT: Final = 512
 OVERRUN_S: Final = 30.0
 PENDING_LIMIT: Final = 65_536
+
+_handled = counter("commands_total", "Commands by type and outcome.", ("type", "outcome"))
+_seconds = histogram("command_seconds", "Time from taking a command to its answer.", ("type",))
 
 C = TypeVar("C", bound=Command)
 Outcome: TypeAlias = Accepted | Rejection
@@ -97,7 +101,7 @@ class CommandServer:
     ) -> None:
         self._service = service
         self._clock = clock or SystemClock()
-        self._outages = outages
+        self._outages: tuple[type[Exception], ...] = (TimeoutError, *outages)
         self._entries: dict[str, _Entry] = {}
         self._work = WorkQueue(concurrency, queue_limit)
         self._stopping = False
@@ -144,10 +148,12 @@ class CommandServer:
             await self._answer(message, refused.rejection)
             return
         if not self._work.offer(partial(self._run, entry, command, envelope, message)):
-            await self._answer(message, unavailable("overloaded", self._busy()))
+            _handled.labels(type(command).__name__, "overloaded").inc()
+            text = f"The {self._service} service has more to do than it can take; try again."
+            await self._answer(message, unavailable("overloaded", text))
 
-    def _busy(self) -> str:
-        return f"The {self._service} service has more to do than it can take; try again."
+    def _stopped(self) -> Rejection:
+        return unavailable("stopping", f"The {self._service} service is stopping; try again.")
 
     def _read(self, message: "NatsMessage") -> tuple[_Entry, Command, Envelope]:
         kind = message.raw_message.subject.rsplit(".", 1)[-1]
@@ -168,7 +174,7 @@ class CommandServer:
     async def _perform(self, entry: _Entry, command: Command, envelope: Envelope) -> Outcome:
         remaining_s = (envelope.deadline - self._clock.now()).total_seconds()
         if self._stopping:
-            return unavailable("stopping", f"The {self._service} service is stopping; try again.")
+            return self._stopped()
         if remaining_s <= 0:
             log.info("command_expired", command=type(command).__name__, late_s=-remaining_s)
             return unavailable("deadline_passed", "The command came after its deadline.")
@@ -181,7 +187,7 @@ class CommandServer:
         try:
             async with asyncio.timeout(remaining_s + OVERRUN_S):
                 return await entry.handler(command, context)
-        except (TimeoutError, *self._outages) as problem:
+        except self._outages as problem:
             log.warning("command_outage", command=type(command).__name__, problem=repr(problem))
             text = f"The {self._service} service can't reach its log at the moment; try again."
             return unavailable("log_away", text, retry_after_s=2)
@@ -208,15 +214,18 @@ class CommandServer:
     async def _run(
         self, entry: _Entry, command: Command, envelope: Envelope, message: "NatsMessage"
     ) -> None:
-        structlog.contextvars.bind_contextvars(
-            correlation_id=envelope.meta.correlation_id, command_id=envelope.id
-        )
-        try:
-            outcome = await self._perform(entry, command, envelope)
-        except asyncio.CancelledError:
-            await self._answer(message, unavailable("stopping", self._busy()))
-            raise
-        await self._answer(message, outcome)
+        started = self._clock.monotonic()
+        with bound(correlation_id=envelope.meta.correlation_id, command_id=envelope.id):
+            try:
+                outcome = await self._perform(entry, command, envelope)
+            except asyncio.CancelledError:
+                await self._answer(message, self._stopped())
+                raise
+            await self._answer(message, outcome)
+        kind = type(command).__name__
+        code = outcome.code if isinstance(outcome, Rejection) else "accepted"
+        _handled.labels(kind, code).inc()
+        _seconds.labels(kind).observe(self._clock.monotonic() - started)
 
 
 def _key(envelope: Envelope) -> CommandKey | None:

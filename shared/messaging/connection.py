@@ -11,7 +11,6 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 import nats
-import structlog
 from nats.aio.client import Client
 from nats.errors import (
     ConnectionClosedError,
@@ -22,7 +21,9 @@ from nats.errors import (
     StaleConnectionError,
 )
 
-log = structlog.get_logger(__name__)
+from shared.observability.logging import get_logger
+
+log = get_logger(__name__)
 
 RECONNECT_WAIT_S: Final = 0.25
 CONNECT_TIMEOUT_S: Final = 2

@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 import msgspec
-import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
@@ -23,8 +22,9 @@ from shared.messaging.connection import AWAY
 from shared.messaging.envelope import DEADLINE, STATUS
 from shared.messaging.requests import Requester
 from shared.messaging.work import WorkQueue
+from shared.observability.logging import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 CONCURRENCY: Final = 64
 QUEUE_LIMIT: Final = 512
@@ -55,7 +55,7 @@ class QueryServer:
         self._nats = nats
         self._service = service
         self._clock = clock or SystemClock()
-        self._outages = outages
+        self._outages: tuple[type[Exception], ...] = (TimeoutError, *outages)
         self._work = WorkQueue(concurrency, queue_limit)
         self._subscriptions: list[Subscription] = []
 

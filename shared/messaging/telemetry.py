@@ -4,14 +4,14 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import msgspec
-import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from shared.messaging.connection import AWAY
+from shared.observability.logging import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 T = TypeVar("T", bound=msgspec.Struct)
 
 MAX_PENDING_MESSAGES = 8_192
