@@ -1,5 +1,7 @@
 """Composes the users service."""
 
+from shared.projections.replica import Replica
+
 from services.users.bootstrap import Bootstrap
 from services.users.creation import UserCreation
 from services.users.handlers import PeerQueries, serve
@@ -8,7 +10,6 @@ from services.users.logins import Logins
 from services.users.settings import UsersSettings
 from services.users.vault import Vault
 from shared.eventlog.codecs import codec_for
-from shared.projections.replica import Replica
 from shared.runtime.service import ServiceRuntime, run_service
 from shared.security.passwords import PasswordHasher, PasswordParameters
 

@@ -57,8 +57,8 @@ class UserCreation:
             return Accepted(
                 service=SERVICE, position=repeated.done.position, result=repeated.done.result
             )
-        except IdempotencyMismatch:
-            return idempotency_mismatch()
+        except IdempotencyMismatch as mismatch:
+            return mismatch.rejection
         except SealBroken:
             return malformed_password()
 
@@ -132,15 +132,6 @@ class UserCreation:
 def _taken(kind: str) -> Rejection:
     what = "e-mail address" if kind == "email" else "user name"
     return conflict(f"{kind}_taken", f"Another user has this {what}.", field=kind)
-
-
-def idempotency_mismatch() -> Rejection:
-    """Return the refusal of an idempotency key that was used for another request."""
-    return Rejection(
-        kind="invalid",
-        code="idempotency_mismatch",
-        message="The idempotency key was used for another request.",
-    )
 
 
 def malformed_password() -> Rejection:

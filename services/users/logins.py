@@ -3,6 +3,7 @@
 import math
 from datetime import timedelta
 from functools import partial, reduce
+from typing import Final
 
 import asyncpg
 import msgspec
@@ -16,9 +17,9 @@ from services.users.vault import EMAIL, Vault
 from shared.contracts.base import Accepted, Actor
 from shared.contracts.users import LogIn, LogOut
 from shared.eventlog.codec import stream_name
+from shared.eventlog.decider import Decider, execute
 from shared.eventlog.log import EventLog
-from shared.eventlog.outcomes import StreamConflict
-from shared.eventlog.records import Write
+from shared.eventlog.records import DoneCommand, Write
 from shared.kernel.clock import Clock, render_time
 from shared.kernel.ids import new_id
 from shared.kernel.rejections import Rejection
@@ -29,6 +30,7 @@ from shared.security.sealing import Keyring, SealBroken
 from shared.security.tokens import new_token, token_hash
 from shared.security.transport import open_password, seal_token
 
+LOGIN: Final = Decider(login.INITIAL, login.evolve, login.decide)
 logger = get_logger(__name__)
 
 
@@ -81,18 +83,15 @@ class Logins:
 
     async def log_out(self, command: LogOut, context: CommandContext) -> Outcome:
         """End a session of its user; ending it again changes nothing."""
-        stream = await self._log.load(stream_name("login", command.login_id))
-        state = reduce(login.evolve, stream.events, login.INITIAL)
-        decided = login.decide(state, command)
-        if isinstance(decided, Rejection):
-            return decided
-        write = Write(stream.name, stream.version, decided)
-        try:
-            appended = await self._log.append([write] if decided else [], context.meta)
-        except StreamConflict:
-            # A session has two events at most: somebody else has just ended it.
-            return Accepted(service=SERVICE, position=await self._log.head())
-        return Accepted(service=SERVICE, position=appended.last)
+        stream = stream_name("login", command.login_id)
+        outcome = await execute(
+            self._log, LOGIN, stream, command, None, context.meta, key=context.idempotency
+        )
+        if isinstance(outcome, Rejection):
+            return outcome
+        if isinstance(outcome, DoneCommand):
+            return Accepted(service=SERVICE, position=outcome.position, result=outcome.result)
+        return Accepted(service=SERVICE, position=outcome.last)
 
     async def _user(self, user_id: str | None) -> user.User:
         stream = await self._log.load(stream_name("user", user_id or "nobody"))
