@@ -1,6 +1,7 @@
 """What an append may come to, other than appended. All but LogUnavailable are expected."""
 
 from shared.eventlog.records import DoneCommand
+from shared.kernel.rejections import Rejection
 
 
 class AppendRefusedError(Exception):
@@ -46,6 +47,15 @@ class IdempotencyMismatch(AppendRefusedError):  # noqa: N818  # an expected outc
     def __init__(self, key: str) -> None:
         super().__init__("the idempotency key was used for another request")
         self.key = key
+
+    @property
+    def rejection(self) -> Rejection:
+        """The refusal that the caller gets."""
+        return Rejection(
+            kind="invalid",
+            code="idempotency_mismatch",
+            message="The Idempotency-Key was used before, for a different request; use a new one.",
+        )
 
 
 class StaleEpoch(AppendRefusedError):  # noqa: N818  # an expected outcome, not a fault
