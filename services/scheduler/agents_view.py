@@ -1,0 +1,113 @@
+"""What the scheduler knows of agents and images: a replica of the agents service's events."""
+
+from typing import Final
+
+from services.scheduler.placement.model import Agent, Device
+from shared.contracts.agents import (
+    AgentConnected,
+    AgentLost,
+    AgentProfile,
+    AgentProfileChanged,
+    AgentRevived,
+    AgentSchedulableSet,
+    AgentTerminated,
+    ImageDiscovered,
+)
+from shared.contracts.base import Event
+
+# these run only what the host has; any other runtime can fetch an image that somebody offers
+RUNTIMES_WITHOUT_PULL: Final = frozenset({"process"})
+
+
+class AgentsView:
+    """Agents as placement sees them, what incarnations are over, and who offers which image."""
+
+    def __init__(self) -> None:
+        self.agents: dict[str, Agent] = {}
+        self.superseded: dict[str, set[str]] = {}
+        self._offered: dict[str, tuple[str, ...]] = {}
+        self._images: dict[str, set[str]] = {}
+        self._schedulable: dict[str, bool] = {}
+
+    def apply(self, event: Event) -> str | None:
+        """Take in the next event; return the id of the agent that it changed, if any."""
+        match event:
+            case AgentConnected() | AgentProfileChanged():
+                return self._profile(event.agent_id, event.incarnation, event.profile)
+            case AgentRevived():
+                return self._live(event.agent_id, alive=True)
+            case AgentLost():
+                return self._live(event.agent_id, alive=False)
+            case AgentTerminated():
+                return self._live(event.agent_id, alive=False, gone=event.reason == "stopped")
+            case AgentSchedulableSet():
+                return self._allow(event.agent_id, schedulable=event.schedulable)
+            case ImageDiscovered():
+                self._images.setdefault(event.canonical, set()).add(event.architecture)
+        return None
+
+    def architecture_of(self, image: str, group: str) -> str | None:
+        """Return for which architecture an image is had, one of the group's agents' if possible.
+
+        None when nobody offers it. Of several the first by name counts.
+        """
+        everywhere = set(self._images.get(image, ()))
+        here: set[str] = set()
+        for agent_id, images in self._offered.items():
+            if image in images:
+                agent = self.agents[agent_id]
+                everywhere.add(agent.architecture)
+                if agent.group == group:
+                    here.add(agent.architecture)
+        if not here:
+            here = everywhere & {
+                agent.architecture for agent in self.agents.values() if agent.group == group
+            }
+        return min(here or everywhere, default=None)
+
+    def is_alive(self, agent_id: str) -> bool:
+        """Tell whether an agent is known and beats."""
+        agent = self.agents.get(agent_id)
+        return agent is not None and agent.alive
+
+    def is_over(self, agent_id: str, incarnation: str) -> bool:
+        """Tell whether a later incarnation of the agent has taken the place of this one."""
+        return incarnation in self.superseded.get(agent_id, ())
+
+    def _profile(self, agent_id: str, incarnation: str, profile: AgentProfile) -> str:
+        known = self.agents.get(agent_id)
+        if known is not None and known.incarnation != incarnation:
+            self.superseded.setdefault(agent_id, set()).add(known.incarnation)
+        self._offered[agent_id] = profile.images
+        self.agents[agent_id] = Agent(
+            agent_id=agent_id,
+            group=profile.resource_group,
+            architecture=profile.architecture,
+            capacity=profile.available_slots,
+            devices=tuple(
+                Device(device.device_id, device.slot, device.amount) for device in profile.devices
+            ),
+            images=(
+                frozenset(profile.images) if profile.runtime in RUNTIMES_WITHOUT_PULL else None
+            ),
+            incarnation=incarnation,
+            alive=True,
+            schedulable=self._schedulable.get(agent_id, True),
+            gone=False,
+        )
+        return agent_id
+
+    def _live(self, agent_id: str, *, alive: bool, gone: bool = False) -> str | None:
+        agent = self.agents.get(agent_id)
+        if agent is None:
+            return None
+        self.agents[agent_id] = agent._replace(alive=alive, gone=gone)
+        return agent_id
+
+    def _allow(self, agent_id: str, *, schedulable: bool) -> str | None:
+        self._schedulable[agent_id] = schedulable
+        agent = self.agents.get(agent_id)
+        if agent is None:
+            return None
+        self.agents[agent_id] = agent._replace(schedulable=schedulable)
+        return agent_id

@@ -1,0 +1,199 @@
+"""Whether sessions may enter a queue, and what they are then: all that is wrong is said at once."""
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from services.scheduler.domain.resource_group import ResourceGroup
+from services.scheduler.placement.model import Shape, shape_of
+from services.scheduler.placement.reasons import Impossible
+from shared.contracts.scheduler import EnqueueSession, KernelRequest, SessionEnqueued
+from shared.kernel.rejections import FieldError, Rejection, all_invalid, conflict
+
+NAME_MAX: Final = 64
+COUNT_MAX: Final = 10_000
+CLUSTER_MAX: Final = 1_000
+PRIORITY_MAX: Final = 100
+COMMAND_BYTES_MAX: Final = 131_072
+_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the rules look up. `architecture` None: nobody offers the image.
+
+    `user_problem` and `project_problem` say what is wrong with them, None when nothing is.
+    """
+
+    group: ResourceGroup | None
+    architecture: str | None
+    user_problem: FieldError | None
+    project_problem: FieldError | None
+    is_name_taken: Callable[[str], bool]
+    impossible: Callable[[Shape], Impossible | None]
+    new_id: Callable[[], str]
+
+
+def names_of(command: EnqueueSession) -> tuple[str, ...]:
+    """Return the names of the sessions that a command asks for."""
+    if command.count == 1:
+        return (command.name,)
+    return tuple(f"{command.name}-{number}" for number in range(command.count))
+
+
+def decide(command: EnqueueSession, facts: Facts) -> tuple[SessionEnqueued, ...] | Rejection:
+    """Return one event for each session, or everything that is wrong with the request."""
+    wrong_facts = _fact_errors(command, facts)
+    errors = (*_shape_errors(command), *wrong_facts)
+    if errors:
+        refusal = all_invalid(errors)
+        # one broken rule names itself, as the API promises for some of them
+        only = errors[0] if len(errors) == 1 and wrong_facts else None
+        return msgspec.structs.replace(refusal, code=only.code) if only else refusal
+    names = names_of(command)
+    taken = [name for name in names if facts.is_name_taken(name)]
+    if taken:
+        return conflict(
+            "session_name_taken",
+            f"You have a session named {taken[0]} that has not ended yet.",
+            names=taken[:20],
+        )
+    architecture = facts.architecture or ""
+    shape = shape_of(
+        command.resources, command.image, architecture, command.cluster_size, command.cluster_mode
+    )
+    impossible = facts.impossible(shape)
+    if impossible is not None:
+        return _can_never_run(impossible)
+    return tuple(_enqueued(command, name, architecture, facts.new_id) for name in names)
+
+
+def _shape_errors(command: EnqueueSession) -> list[FieldError]:
+    """Return what is wrong with the request in itself."""
+    errors = []
+    longest = names_of(msgspec.structs.replace(command, count=min(max(command.count, 1), 2)))[-1]
+    width = len(str(max(command.count - 1, 0))) if command.count > 1 else 1
+    if not _NAME.fullmatch(command.name) or len(longest) + width - 1 > NAME_MAX:
+        message = (
+            f"name: 1 to {NAME_MAX} letters, digits, dots, dashes and underscores, "
+            "a letter or a digit first and last"
+        )
+        errors.append(FieldError("name", "session_name", message))
+    errors.extend(
+        FieldError(field, "out_of_range", f"{field} must be between {least} and {most}.")
+        for field, value, least, most in (
+            ("priority", command.priority, 0, PRIORITY_MAX),
+            ("cluster_size", command.cluster_size, 1, CLUSTER_MAX),
+            ("count", command.count, 1, COUNT_MAX),
+        )
+        if not least <= value <= most
+    )
+    if not any(amount > 0 for amount in command.resources.values()):
+        errors.append(FieldError("resources", "required", "Say how much of what is needed."))
+    errors.extend(
+        FieldError(f"resources.{slot}", "negative", f"{slot} can't be negative.")
+        for slot, amount in command.resources.items()
+        if amount < 0
+    )
+    errors.extend(_device_errors(command))
+    return [*errors, *_command_errors(command)]
+
+
+def _device_errors(command: EnqueueSession) -> list[FieldError]:
+    errors = []
+    wanted = {slot for slot, amount in command.resources.items() if amount > 0}
+    for slot in sorted(wanted):
+        maker, _, kind = slot.rpartition(".")
+        if kind == "device" and command.resources[slot] % 1000:
+            errors.append(
+                FieldError(f"resources.{slot}", "whole_devices", f"{slot} is given in wholes.")
+            )
+        if kind == "device" and f"{maker}.shares" in wanted:
+            message = f"Ask for {maker}.device or {maker}.shares, not both."
+            errors.append(FieldError(f"resources.{slot}", "device_and_shares", message))
+    return errors
+
+
+def _command_errors(command: EnqueueSession) -> list[FieldError]:
+    if command.command is None:
+        if command.session_type == "batch":
+            return [FieldError("command", "required", "A batch session needs a command.")]
+        return []
+    if not command.command or not command.command[0]:
+        return [FieldError("command", "empty", "A command needs a program to run.")]
+    if any("\0" in argument for argument in command.command):
+        return [FieldError("command", "not_text", "A command holds no NUL character.")]
+    if sum(len(argument.encode()) for argument in command.command) > COMMAND_BYTES_MAX:
+        message = f"A command has at most {COMMAND_BYTES_MAX} bytes."
+        return [FieldError("command", "too_long", message)]
+    return []
+
+
+def _fact_errors(command: EnqueueSession, facts: Facts) -> list[FieldError]:
+    """Return what is wrong with what the request refers to."""
+    errors = [problem for problem in (facts.user_problem, facts.project_problem) if problem]
+    name = command.resource_group
+    if facts.group is None:
+        message = f"There is no resource group '{name[:64]}'."
+        errors.append(FieldError("resource_group", "resource_group_not_found", message))
+    elif not facts.group.is_active:
+        message = f"The resource group {name} is not active."
+        errors.append(FieldError("resource_group", "resource_group_inactive", message))
+    elif command.session_type not in facts.group.allowed_session_types:
+        message = f"{name} does not take {command.session_type} sessions."
+        errors.append(FieldError("type", "session_type_not_allowed", message))
+    if facts.architecture is None:
+        message = f"No agent offers the image '{command.image[:128]}'."
+        errors.append(FieldError("image", "image_not_found", message))
+    return errors
+
+
+def _can_never_run(impossible: Impossible) -> Rejection:
+    errors = tuple(
+        FieldError(
+            f"resources.{one.slot}",
+            "no_agent_could_hold",
+            f"{one.slot}: {one.requested} asked, the largest agent has {one.limit}.",
+        )
+        for one in impossible.violations
+    )
+    return Rejection(
+        kind="invalid",
+        code="no_agent_could_hold",
+        message=impossible.message,
+        errors=errors,
+        details={"violations": msgspec.to_builtins(impossible.violations)},
+    )
+
+
+def _enqueued(
+    command: EnqueueSession, name: str, architecture: str, new_id: Callable[[], str]
+) -> SessionEnqueued:
+    requested = {slot: amount for slot, amount in command.resources.items() if amount}
+    kernels = tuple(
+        KernelRequest(
+            kernel_id=new_id(),
+            hostname=f"sub{number}" if number else "main1",
+            requested=requested,
+        )
+        for number in range(command.cluster_size)
+    )
+    return SessionEnqueued(
+        session_id=new_id(),
+        name=name,
+        session_type=command.session_type,
+        user_id=command.user_id,
+        access_key=command.access_key,
+        domain=command.domain,
+        project_id=command.project_id,
+        resource_group=command.resource_group,
+        image=command.image,
+        architecture=architecture,
+        command=command.command,
+        environ=command.environ,
+        priority=command.priority,
+        cluster_mode=command.cluster_mode,
+        kernels=kernels,
+        sudo=command.sudo,
+    )

@@ -1,0 +1,157 @@
+"""A session from the queue to the end of every kernel: state and what each event makes of it.
+
+What may happen next is decided in `session_rules.py`. A terminal session never changes again.
+"""
+
+from datetime import datetime
+from typing import Final, Literal
+
+import msgspec
+
+from shared.contracts.base import Event
+from shared.contracts.kernels import EndReason
+from shared.contracts.scheduler import (
+    TERMINAL_STATUSES,
+    KernelPlacement,
+    KernelStarted,
+    KernelTerminated,
+    SessionCancelled,
+    SessionEnqueued,
+    SessionFailed,
+    SessionPreparing,
+    SessionScheduled,
+    SessionStarted,
+    SessionStatus,
+    SessionTerminated,
+    SessionTerminating,
+)
+from shared.kernel.slots import Slots
+
+Phase = Literal["waiting", "reserved", "running", "gone"]
+SessionFact = (
+    SessionEnqueued
+    | SessionScheduled
+    | SessionPreparing
+    | KernelStarted
+    | SessionStarted
+    | SessionTerminating
+    | KernelTerminated
+    | SessionTerminated
+    | SessionCancelled
+    | SessionFailed
+)
+
+_STATUS_AFTER: Final[dict[type[Event], SessionStatus]] = {
+    SessionScheduled: "SCHEDULED",
+    SessionPreparing: "PREPARING",
+    SessionStarted: "RUNNING",
+    SessionTerminating: "TERMINATING",
+    SessionTerminated: "TERMINATED",
+    SessionCancelled: "CANCELLED",
+    SessionFailed: "ERROR",
+}
+
+
+class Kernel(msgspec.Struct, frozen=True, kw_only=True):
+    """One kernel: where it is and how far it got. `exit_code` None: it never ran, or unseen."""
+
+    kernel_id: str
+    hostname: str
+    requested: Slots
+    phase: Phase = "waiting"
+    place: KernelPlacement | None = None
+    started_at: datetime | None = None
+    exit_code: int | None = None
+    reason: EndReason | None = None
+    detail: str = ""
+
+    @property
+    def is_live(self) -> bool:
+        """Tell whether it holds resources on an agent."""
+        return self.phase in ("reserved", "running")
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a session. `attempt` counts placements; `ending` is the wish to end it."""
+
+    request: SessionEnqueued
+    kernels: tuple[Kernel, ...]
+    status: SessionStatus = "PENDING"
+    attempt: int = 0
+    has_started: bool = False
+    ending: SessionTerminating | None = None
+
+    @property
+    def session_id(self) -> str:
+        """The session's id."""
+        return self.request.session_id
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether it has ended for good."""
+        return self.status in TERMINAL_STATUSES
+
+    @property
+    def main(self) -> Kernel:
+        """The kernel whose command is the session's."""
+        return self.kernels[0]
+
+    def kernel(self, kernel_id: str) -> Kernel | None:
+        """Return one of its kernels."""
+        return next((each for each in self.kernels if each.kernel_id == kernel_id), None)
+
+
+def begin(event: SessionEnqueued) -> Session:
+    """Return the session that an enqueue makes."""
+    kernels = tuple(
+        Kernel(kernel_id=each.kernel_id, hostname=each.hostname, requested=each.requested)
+        for each in event.kernels
+    )
+    return Session(request=event, kernels=kernels)
+
+
+def evolve(state: Session | None, event: SessionFact) -> Session:
+    """Return the state after an event."""
+    if isinstance(event, SessionEnqueued):
+        return begin(event)
+    if state is None:
+        raise ValueError(f"{type(event).__name__} of a session that was never enqueued")
+    match event:
+        case SessionScheduled():
+            state = _placed(state, event)
+        case KernelStarted(kernel_id=kernel_id, started_at=started_at):
+            state = _with_kernel(state, kernel_id, phase="running", started_at=started_at)
+        case KernelTerminated():
+            state = _with_kernel(
+                state,
+                event.kernel_id,
+                phase="gone",
+                exit_code=event.exit_code,
+                reason=event.reason,
+                detail=event.detail,
+            )
+        case SessionStarted():
+            state = msgspec.structs.replace(state, has_started=True)
+        case SessionTerminating():
+            state = msgspec.structs.replace(state, ending=event)
+        case _:
+            pass
+    status = _STATUS_AFTER.get(type(event))
+    return msgspec.structs.replace(state, status=status) if status else state
+
+
+def _placed(state: Session, event: SessionScheduled) -> Session:
+    places = {place.kernel_id: place for place in event.placements}
+    kernels = tuple(
+        msgspec.structs.replace(each, phase="reserved", place=places[each.kernel_id])
+        for each in state.kernels
+    )
+    return msgspec.structs.replace(state, attempt=event.attempt, kernels=kernels)
+
+
+def _with_kernel(state: Session, kernel_id: str, **changes: object) -> Session:
+    kernels = tuple(
+        msgspec.structs.replace(each, **changes) if each.kernel_id == kernel_id else each
+        for each in state.kernels
+    )
+    return msgspec.structs.replace(state, kernels=kernels)

@@ -1,0 +1,142 @@
+"""Commands: what is looked up for each, then decided by the writer."""
+
+from typing import Final
+
+from services.scheduler.agents_view import AgentsView
+from services.scheduler.books import Books
+from services.scheduler.domain import enqueue as rules
+from services.scheduler.domain import session_rules
+from services.scheduler.domain.session import SessionFact, evolve
+from services.scheduler.placement.reasons import never_fits
+from services.scheduler.users_view import UsersView
+from services.scheduler.writer import Decide, Decision, Outcome, Writer
+from shared.contracts.base import Accepted
+from shared.contracts.scheduler import EnqueueSession, ReportKernels, TerminateSession
+from shared.eventlog.codec import stream_name
+from shared.eventlog.log import EventLog
+from shared.kernel.clock import Clock
+from shared.kernel.ids import new_id
+from shared.kernel.rejections import FieldError, Rejection, all_invalid, invalid, not_found
+from shared.messaging.commands import CommandContext
+from shared.projections.replica import Replica
+from shared.security.environ import open_environ
+from shared.security.sealing import Keyring, SealBroken
+
+REPORTS_MAX: Final = 1_000
+NEWCOMER_WAIT_S: Final = 2.0
+
+
+class SessionHandlers:
+    """Handles the scheduler's commands."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        event_log: EventLog,
+        agents: AgentsView,
+        users: UsersView,
+        *,
+        replica: Replica,
+        keyring: Keyring,
+        clock: Clock,
+    ) -> None:
+        self._writer = writer
+        self._log = event_log
+        self._agents = agents
+        self._users = users
+        self._replica = replica
+        self._keyring = keyring
+        self._clock = clock
+
+    async def enqueue(self, command: EnqueueSession, context: CommandContext) -> Outcome:
+        """Put sessions into a queue."""
+        if not self._users.knows(command.user_id, command.project_id):
+            # somebody may have been created a moment ago
+            await self._replica.caught_up(NEWCOMER_WAIT_S)
+        if (problem := self._environ_problem(command)) is not None:
+            return all_invalid((problem,))
+
+        def decide(books: Books) -> Decision | Rejection:
+            events = rules.decide(command, self._facts(command, books))
+            if isinstance(events, Rejection):
+                return events
+            return Decision(events, {"session_ids": [event.session_id for event in events]})
+
+        return await self._submit(decide, context)
+
+    async def terminate(self, command: TerminateSession, context: CommandContext) -> Outcome:
+        """End a session; one that has ended already stays as it is."""
+
+        def decide(books: Books) -> Decision | Rejection:
+            session = books.sessions.get(command.session_id)
+            if session is None:
+                known = command.session_id in books.ended
+                return Decision(()) if known else not_found("session", command.session_id[:64])
+            events = session_rules.terminate(
+                session,
+                forced=command.forced,
+                grace_s=command.grace_s,
+                at=self._clock.now(),
+                is_reachable=self._agents.is_alive,
+            )
+            return events if isinstance(events, Rejection) else Decision(events)
+
+        outcome = await self._submit(decide, context)
+        if isinstance(outcome, Rejection) and outcome.kind == "not_found":
+            stream = await self._log.load(stream_name("session", command.session_id))
+            if stream.version:
+                return Accepted(service="scheduler", position=self._writer.position)
+        return outcome
+
+    async def report(self, command: ReportKernels, context: CommandContext) -> Outcome:
+        """Take in what a node saw; the answer means that it need not be said again."""
+        if len(command.reports) > REPORTS_MAX:
+            return invalid("reports", "too_many", f"At most {REPORTS_MAX} reports at once.")
+
+        def decide(books: Books) -> Decision:
+            events: list[SessionFact] = []
+            states = {}
+            for seen in sorted(command.reports, key=lambda seen: seen.sequence):
+                state = states.get(seen.session_id) or books.sessions.get(seen.session_id)
+                if state is None:
+                    continue
+                news = session_rules.report(state, seen, command.agent_id, command.incarnation)
+                for event in news:
+                    state = evolve(state, event)
+                states[seen.session_id] = state
+                events.extend(news)
+            return Decision(tuple(events))
+
+        return await self._submit(decide, context)
+
+    async def _submit(self, decide: Decide, context: CommandContext) -> Outcome:
+        return await self._writer.submit(
+            decide, context.meta, key=context.idempotency, deadline=context.deadline
+        )
+
+    def _environ_problem(self, command: EnqueueSession) -> FieldError | None:
+        if command.environ is None:
+            return None
+        try:
+            open_environ(self._keyring, command.user_id, command.environ)
+        except SealBroken:
+            return FieldError("environ", "does_not_open", "The environment was not sealed for us.")
+        return None
+
+    def _facts(self, command: EnqueueSession, books: Books) -> rules.Facts:
+        queue = books.queues.get(command.resource_group)
+        user_id = command.user_id
+        agents = self._agents
+        return rules.Facts(
+            group=queue.group if queue else None,
+            architecture=agents.architecture_of(command.image, command.resource_group),
+            user_problem=self._users.user_problem(user_id),
+            project_problem=self._users.project_problem(
+                user_id, command.project_id, command.domain
+            ),
+            is_name_taken=lambda name: (user_id, name) in books.names,
+            impossible=lambda shape: never_fits(
+                agents.agents.values(), command.resource_group, shape
+            ),
+            new_id=new_id,
+        )

@@ -1,0 +1,182 @@
+"""Publishes the desired state of the nodes: what the log says, brought into the bucket.
+
+Only what is durable is published. What could not be written is tried again until it could; the
+newest wish for a kernel counts. At the start and after a reconnect the whole bucket is compared.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, NamedTuple
+
+from services.scheduler.books import Books
+from services.scheduler.domain.session import Kernel, Session
+from services.scheduler.specs import SpecMaker
+from shared.contracts.base import Event, Sealed
+from shared.contracts.kernels import KernelPresence, KernelSpec
+from shared.contracts.scheduler import KernelTerminated, SessionScheduled, SessionTerminating
+from shared.contracts.subjects import desired_key
+from shared.messaging.desired import DesiredState, DesiredUnavailable
+from shared.observability.logging import get_logger
+from shared.security.sealing import SealBroken
+
+log = get_logger(__name__)
+
+AT_ONCE: Final = 64
+PAUSE_MAX_S: Final = 5.0
+
+Key = tuple[str, str]
+
+
+class Wish(NamedTuple):
+    """A spec to put, and whose environment goes with it."""
+
+    spec: KernelSpec
+    user_id: str
+    environ: Sealed | None
+
+
+class Publisher:
+    """Brings wishes into the bucket, one after the other for each kernel.
+
+    `broken` is told of a kernel whose environment does not open: it can't be started.
+    """
+
+    def __init__(
+        self, desired: DesiredState, specs: SpecMaker, broken: Callable[[KernelSpec], None]
+    ) -> None:
+        self._desired = desired
+        self._specs = specs
+        self._broken = broken
+        self._wishes: dict[Key, Wish | None] = {}
+        self._strays: set[Key] = set()
+        self._compare_with: dict[Key, Wish] | None = None
+        self._wake = asyncio.Event()
+
+    @property
+    def waiting(self) -> int:
+        """How many kernels' desired state isn't in the bucket yet."""
+        return len(self._wishes) + (self._compare_with is not None)
+
+    def committed(self, books: Books, events: Iterable[Event]) -> None:
+        """Take over what a commit has made true; the books must be as of that commit."""
+        for event in events:
+            if isinstance(event, SessionScheduled | SessionTerminating):
+                session = books.sessions.get(event.session_id)
+                if session is not None:
+                    self._want(session)
+            elif isinstance(event, KernelTerminated):
+                self._wishes[event.agent_id, event.kernel_id] = None
+        self._wake.set()
+
+    def compare_all(self, books: Books) -> None:
+        """Have the whole bucket compared with the books as they are now."""
+        wanted: dict[Key, Wish] = {}
+        for session, kernel in books.placed():
+            if kernel.place is not None:
+                wanted[kernel.place.agent_id, kernel.kernel_id] = self._wish(session, kernel)
+        self._strays.clear()
+        self._compare_with = wanted
+        self._wake.set()
+
+    def repeat(self, books: Books, agent_id: str, kernel_ids: Sequence[str]) -> None:
+        """Put again what a node seems not to have heard of."""
+        for session, kernel in books.kernels_on(agent_id):
+            if kernel.kernel_id in kernel_ids:
+                self._wishes[agent_id, kernel.kernel_id] = self._wish(session, kernel)
+        self._wake.set()
+
+    def strays(self, agent_id: str, incarnation: str, found: Sequence[KernelPresence]) -> None:
+        """Have kernels stopped that nobody booked, and forget the orders that were carried out."""
+        now = {(agent_id, stray.kernel_id) for stray in found}
+        for key in [key for key in self._strays if key[0] == agent_id and key not in now]:
+            self._strays.discard(key)
+            self._wishes.setdefault(key, None)
+        for stray in found:
+            key = (agent_id, stray.kernel_id)
+            if key not in self._strays:
+                log.warning("stray_kernel", agent_id=agent_id, kernel_id=stray.kernel_id)
+                self._strays.add(key)
+                order = self._specs.stop_stray(stray, incarnation)
+                self._wishes[key] = Wish(order, "", None)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        pause_s = 0.1
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            try:
+                await self._compare()
+                await self._write()
+                pause_s = 0.1
+            except DesiredUnavailable as problem:
+                log.warning("desired_state_waits", problem=str(problem), waiting=self.waiting)
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, PAUSE_MAX_S)
+                self._wake.set()
+
+    def _want(self, session: Session) -> None:
+        for kernel in session.kernels:
+            if kernel.is_live and kernel.place is not None:
+                self._wishes[kernel.place.agent_id, kernel.kernel_id] = self._wish(session, kernel)
+
+    def _wish(self, session: Session, kernel: Kernel) -> Wish:
+        request = session.request
+        return Wish(self._specs.spec(session, kernel), request.user_id, request.environ)
+
+    async def _compare(self) -> None:
+        if self._compare_with is None:
+            return
+        wanted = dict(self._compare_with)
+        found = await self._desired.all()
+        named = {desired_key(*key): key for key in wanted}
+        for name, spec in found.items():
+            key = named.get(name)
+            if key is None:
+                await self._desired.remove_key(name)
+            elif _says_the_same(spec, wanted[key].spec):
+                del wanted[key]
+        for key, wish in wanted.items():
+            # what a commit wished meanwhile is newer
+            self._wishes.setdefault(key, wish)
+        self._compare_with = None
+
+    async def _write(self) -> None:
+        while self._wishes:
+            keys = list(self._wishes)[:AT_ONCE]
+            taken = {key: self._wishes.pop(key) for key in keys}
+            results = await asyncio.gather(
+                *(self._bring(key, wish) for key, wish in taken.items()), return_exceptions=True
+            )
+            problem: BaseException | None = None
+            for key, result in zip(keys, results, strict=True):
+                if isinstance(result, BaseException):
+                    self._wishes.setdefault(key, taken[key])
+                    problem = result
+            if problem is not None:
+                raise problem
+
+    async def _bring(self, key: Key, wish: Wish | None) -> None:
+        agent_id, kernel_id = key
+        if wish is None:
+            await self._desired.remove(agent_id, kernel_id)
+            return
+        try:
+            spec = self._specs.with_environ(wish.spec, agent_id, wish.user_id, wish.environ)
+        except SealBroken:
+            log.exception("environ_does_not_open", session_id=wish.spec.session_id)
+            self._broken(wish.spec)
+        else:
+            await self._desired.put(agent_id, spec)
+
+
+def _says_the_same(found: KernelSpec, wanted: KernelSpec) -> bool:
+    """Tell whether a spec needs no replacing; its epoch and its sealing don't matter."""
+    return (
+        found.attempt == wanted.attempt
+        and found.incarnation == wanted.incarnation
+        and found.goal == wanted.goal
+        and found.forced == wanted.forced
+        and found.grace_s == wanted.grace_s
+    )

@@ -1,0 +1,95 @@
+"""The pending queue as others see it: a page on demand, and telemetry when it has changed."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from nats.aio.client import Client
+
+from services.scheduler.books import Books, Queue
+from services.scheduler.placement.queue import Entry
+from shared.contracts.scheduler import (
+    GetPendingQueue,
+    PendingQueue,
+    QueueChanged,
+    QueueEntry,
+)
+from shared.contracts.subjects import queue_subject
+from shared.kernel.rejections import Rejection, invalid, not_found
+from shared.messaging import telemetry
+
+PAGE_MAX: Final = 500
+TOLD_MAX: Final = 200
+TELL_INTERVAL_S: Final = 0.25
+
+
+def page(books: Books, query: GetPendingQueue, position: int) -> PendingQueue | Rejection:
+    """Answer for one page of a group's queue, in the order in which it will be placed."""
+    if query.offset < 0 or not 0 <= query.limit <= PAGE_MAX:
+        return invalid("limit", "out_of_range", f"limit is 0 to {PAGE_MAX}, offset not negative.")
+    queue = books.queues.get(query.resource_group)
+    if queue is None:
+        return not_found("resource_group", query.resource_group[:64])
+    return PendingQueue(
+        total=len(queue.planner.queue),
+        entries=_entries(queue, query.offset, query.limit),
+        position=position,
+    )
+
+
+def _entries(queue: Queue, offset: int, limit: int) -> tuple[QueueEntry, ...]:
+    found = queue.planner.queue.page(offset, limit)
+    return tuple(_entry(queue, entry, offset + at) for at, entry in enumerate(found, start=1))
+
+
+def _entry(queue: Queue, entry: Entry, position: int) -> QueueEntry:
+    return QueueEntry(
+        session_id=entry.session.session_id,
+        position=position,
+        reason=queue.explainer.reason(entry),
+        retries=queue.planner.queue.tries(entry),
+        # nothing is known yet of how long sessions run, so no time can honestly be named
+        estimated_start=None,
+    )
+
+
+class QueueTeller:
+    """Tells each group's queue after it has changed, at most four times a second.
+
+    Only the first `TOLD_MAX` places are told; `detail` has the total, so a reader knows.
+    """
+
+    def __init__(self, nats: Client, books: Callable[[], tuple[Books, int]]) -> None:
+        self._nats = nats
+        self._books = books
+        self._told: dict[str, tuple[int, tuple[QueueEntry, ...]]] = {}
+        self._wake = asyncio.Event()
+
+    def changed(self) -> None:
+        """Note that a queue may have changed."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            await self.tell()
+            # the rate limit, not a poll: nothing happens until the next change
+            await asyncio.sleep(TELL_INTERVAL_S)
+
+    async def tell(self) -> None:
+        """Publish every queue that is not as it was told last."""
+        books, position = self._books()
+        for name, queue in books.queues.items():
+            total = len(queue.planner.queue)
+            entries = _entries(queue, 0, TOLD_MAX)
+            if self._told.get(name, (0, ())) == (total, entries):
+                continue
+            message = QueueChanged(
+                resource_group=name, position=position, entries=entries, detail={"total": total}
+            )
+            if await telemetry.publish(self._nats, queue_subject(name), message):
+                self._told[name] = (total, entries)
+            else:
+                self._wake.set()
