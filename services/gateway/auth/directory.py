@@ -21,7 +21,7 @@ from shared.contracts.users import (
 )
 from shared.eventlog.records import Recorded
 
-_USERS: Final = "select id, role, status, domain, main_access_key from users"
+_USERS: Final = "select id, role, status, domain, sudo_session_enabled, main_access_key from users"
 _KEYPAIRS: Final = "select access_key, user_id, status, rate_limit from keypairs"
 _LOGINS: Final = (
     "select id, user_id, token_hash, expires_at from logins where not is_over and expires_at > $1"
@@ -35,6 +35,7 @@ class KnownUser(msgspec.Struct):
     role: Role
     status: UserStatus
     domain: str
+    sudo_session_enabled: bool = False
     main_access_key: str | None = None
 
 
@@ -71,7 +72,8 @@ class Directory:
         self._ended_meanwhile = set()
         for row in await pool.fetch(_USERS):
             key = row["main_access_key"] or None
-            user = KnownUser(row["id"], row["role"], row["status"], row["domain"], key)
+            sudo = row["sudo_session_enabled"]
+            user = KnownUser(row["id"], row["role"], row["status"], row["domain"], sudo, key)
             self.users.setdefault(user.id, user)
         for row in await pool.fetch(_KEYPAIRS):
             keypair = KnownKeypair(*row)
@@ -102,7 +104,12 @@ class Directory:
             known = self.users.get(event.user_id)
             main = known.main_access_key if known else None
             self.users[event.user_id] = KnownUser(
-                event.user_id, event.role, event.status, event.domain, main
+                event.user_id,
+                event.role,
+                event.status,
+                event.domain,
+                event.sudo_session_enabled,
+                main,
             )
         elif isinstance(event, KeypairIssued):
             self.keypairs[event.access_key] = KnownKeypair(

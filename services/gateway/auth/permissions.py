@@ -80,6 +80,7 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
         "sessions.terminate": Rule("all", "domain", "own", "none"),
         "queue.list": Rule("all", "domain", "none", "all"),
         "system.info": _EVERYONE,
+        "tasks.read": _SELF,
         "live": _EVERYONE,
         "console": _EVERYONE,
     }

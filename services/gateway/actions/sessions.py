@@ -1,0 +1,184 @@
+"""Submitting and ending sessions."""
+
+from typing import Any, Final
+
+from services.gateway.auth.permissions import Verdict, forbidden, judge
+from services.gateway.auth.principals import Principal
+from services.gateway.gateway import Gateway
+from services.gateway.http.bodies import Body
+from services.gateway.http.calls import Call
+from services.gateway.http.problems import Refused
+from services.gateway.reads.policies import PRESETS
+from services.gateway.reads.projects import project_for
+from services.gateway.reads.sessions import SESSIONS
+from services.gateway.writes import Written
+from shared.contracts.kernels import SessionType
+from shared.contracts.scheduler import (
+    DEFAULT_PRIORITY,
+    ClusterMode,
+    EnqueueSession,
+    TerminateSession,
+)
+from shared.eventlog.records import CommandKey
+from shared.kernel.rejections import FieldError, Rejection, all_invalid, invalid
+from shared.kernel.slots import RawSlots, Slots, parse_slots
+from shared.security.environ import seal_environ
+
+ENVIRON_BYTES_MAX: Final = 65_536
+
+
+class CreateSessionBody(Body, frozen=True, kw_only=True):
+    """A session to run, or `count` equal ones.
+
+    `resources` is what each kernel asks for; `command` is a list of arguments, or one text for the
+    shell. `project` is an id or a name; the caller's first general project unless given.
+    """
+
+    name: str
+    type: SessionType
+    image: str
+    resource_group: str = "default"
+    resources: dict[str, int | float | str] = {}
+    preset: str | None = None
+    cluster_size: int = 1
+    cluster_mode: ClusterMode = "single-node"
+    mounts: list[dict[str, Any]] = []
+    environ: dict[str, str] = {}
+    command: list[str] | str | None = None
+    priority: int = DEFAULT_PRIORITY
+    starts_at: str | None = None
+    depends_on: list[str] = []
+    project: str | None = None
+    count: int = 1
+
+
+async def create_sessions(
+    gateway: Gateway, call: Call, body: CreateSessionBody, key: CommandKey | None = None
+) -> Written:
+    """Put sessions into the queue. The result holds `session_ids`, in order."""
+    principal = call.caller()
+    user = gateway.directory.users[principal.user_id]
+    errors = [*_not_offered(body), *_environ_errors(body.environ)]
+    resources = await _resources(gateway, principal, body, errors)
+    if errors:
+        raise Refused(all_invalid(tuple(errors)))
+    project = await project_for(gateway.reads.pool, principal, body.project)
+    if isinstance(project, Rejection):
+        raise Refused(project)
+    environ = None
+    if body.environ:
+        environ = seal_environ(gateway.keyring, principal.user_id, body.environ)
+    command = EnqueueSession(
+        name=body.name,
+        session_type=body.type,
+        user_id=principal.user_id,
+        access_key=principal.access_key or user.main_access_key,
+        domain=principal.domain,
+        project_id=project,
+        image=body.image,
+        resource_group=body.resource_group,
+        resources=resources,
+        command=_arguments(body.command),
+        environ=environ,
+        priority=body.priority,
+        cluster_size=body.cluster_size,
+        cluster_mode=body.cluster_mode,
+        count=body.count,
+        sudo=user.sudo_session_enabled,
+    )
+    return await gateway.writes.perform(call, command, key)
+
+
+async def terminate_session(
+    gateway: Gateway,
+    call: Call,
+    session_id: str,
+    *,
+    forced: bool,
+    key: CommandKey | None = None,
+) -> Written:
+    """End a session that the caller may end."""
+    await permitted(gateway, call.caller(), session_id, "sessions.terminate")
+    command = TerminateSession(session_id=session_id, forced=forced)
+    return await gateway.writes.perform(call, command, key)
+
+
+async def permitted(
+    gateway: Gateway, principal: Principal, session_id: str, action: str
+) -> dict[str, Any]:
+    """Return a session that the caller may do `action` to; raises Refused (404, 403)."""
+    found = await gateway.reads.decoded(SESSIONS, principal, session_id)
+    if isinstance(found, Rejection):
+        raise Refused(found)
+    verdict = judge(
+        principal,
+        action,
+        read_action=SESSIONS.read_action,
+        owner=found["user_id"],
+        domain=found["domain"],
+    )
+    if verdict is not Verdict.ALLOWED:
+        raise Refused(forbidden(action))
+    return found
+
+
+def _not_offered(body: CreateSessionBody) -> list[FieldError]:
+    """Refuse what the API describes but this version cannot do: never ignore it silently."""
+    given = {
+        "mounts": body.mounts,
+        "starts_at": body.starts_at,
+        "depends_on": body.depends_on,
+    }
+    return [
+        FieldError(name, "not_available", f"{name} is not available in this version.")
+        for name, value in given.items()
+        if value
+    ]
+
+
+def _environ_errors(environ: dict[str, str]) -> list[FieldError]:
+    errors = [
+        FieldError(f"environ.{name[:64]}", "malformed", f"'{name[:64]}' is not a variable's name.")
+        for name in environ
+        if not name or "=" in name
+    ]
+    if sum(len(name) + len(value) for name, value in environ.items()) > ENVIRON_BYTES_MAX:
+        message = f"The environment holds more than {ENVIRON_BYTES_MAX} characters."
+        errors.append(FieldError("environ", "too_large", message))
+    return errors
+
+
+async def _resources(
+    gateway: Gateway, principal: Principal, body: CreateSessionBody, errors: list[FieldError]
+) -> Slots:
+    raw: RawSlots = body.resources
+    if body.preset is not None:
+        preset = await _preset(gateway, principal, body.preset)
+        if isinstance(preset, Rejection):
+            errors.extend(preset.errors)
+            return {}
+        raw = {**preset, **body.resources}
+    slots = parse_slots(raw)
+    if isinstance(slots, tuple):
+        errors.extend(
+            FieldError(f"resources.{error.field}", error.code, error.message) for error in slots
+        )
+        return {}
+    return slots
+
+
+async def _preset(gateway: Gateway, principal: Principal, name: str) -> dict[str, str] | Rejection:
+    key = await gateway.reads.pool.fetchval(
+        "select id from presets where id = $1 or name = $1", name.replace("\0", "")
+    )
+    found = await gateway.reads.decoded(PRESETS, principal, key or "")
+    if isinstance(found, Rejection):
+        return invalid("preset", "unknown", f"There is no preset '{name[:64]}'.")
+    slots: dict[str, str] = found["resource_slots"]
+    return slots
+
+
+def _arguments(command: list[str] | str | None) -> tuple[str, ...] | None:
+    if command is None:
+        return None
+    return ("/bin/sh", "-c", command) if isinstance(command, str) else tuple(command)

@@ -1,0 +1,121 @@
+"""Lists and single objects that are nothing but a read model: one factory for all nouns."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from litestar import Request, get
+from litestar.handlers import HTTPRouteHandler
+from litestar.response.base import ASGIResponse
+
+from services.gateway.api.routing import answer, call, gateway_of, operation
+from services.gateway.documents.agents import AgentDocument, ImageDocument
+from services.gateway.documents.keypairs import KeypairDocument
+from services.gateway.documents.policies import (
+    KeypairPolicyDocument,
+    PresetDocument,
+    ProjectPolicyDocument,
+    UserPolicyDocument,
+)
+from services.gateway.documents.sessions import ResourceGroupDocument, SessionDocument
+from services.gateway.documents.tenancy import DomainDocument, ProjectDocument
+from services.gateway.documents.users import UserDocument
+from services.gateway.http.calls import Call
+from services.gateway.http.parameters import only_parameters, parse_list
+from services.gateway.http.problems import Refused
+from services.gateway.reads.agents import AGENTS, IMAGES
+from services.gateway.reads.models import ReadModels
+from services.gateway.reads.policies import (
+    KEYPAIR_POLICIES,
+    PRESETS,
+    PROJECT_POLICIES,
+    USER_POLICIES,
+)
+from services.gateway.reads.resources import Resource
+from services.gateway.reads.sessions import RESOURCE_GROUPS, SESSIONS
+from services.gateway.reads.tenancy import DOMAINS, PROJECTS
+from services.gateway.reads.users import KEYPAIRS, USERS
+from shared.kernel.rejections import Rejection
+
+RESOURCES: Final[Mapping[str, tuple[Resource, type]]] = {
+    "/v1/users": (USERS, UserDocument),
+    "/v1/keypairs": (KEYPAIRS, KeypairDocument),
+    "/v1/domains": (DOMAINS, DomainDocument),
+    "/v1/projects": (PROJECTS, ProjectDocument),
+    "/v1/keypair-policies": (KEYPAIR_POLICIES, KeypairPolicyDocument),
+    "/v1/user-policies": (USER_POLICIES, UserPolicyDocument),
+    "/v1/project-policies": (PROJECT_POLICIES, ProjectPolicyDocument),
+    "/v1/presets": (PRESETS, PresetDocument),
+    "/v1/resource-groups": (RESOURCE_GROUPS, ResourceGroupDocument),
+    "/v1/sessions": (SESSIONS, SessionDocument),
+    "/v1/agents": (AGENTS, AgentDocument),
+    "/v1/images": (IMAGES, ImageDocument),
+}
+
+
+class Lists:
+    """Answers the lists, for the edge and for the application alike."""
+
+    def __init__(self, reads: ReadModels) -> None:
+        self._reads = reads
+        self._resources = {path: resource for path, (resource, _) in RESOURCES.items()}
+
+    async def answer(self, call: Call) -> bytes | None:
+        """Return a page as JSON, None when the path is not a list; raises Refused."""
+        resource = self._resources.get(call.path)
+        if resource is None:
+            return None
+        return await page(self._reads, resource, call)
+
+
+async def page(reads: ReadModels, resource: Resource, call: Call) -> bytes:
+    """Return one page of a list as JSON; raises Refused."""
+    principal = call.caller()
+    query = parse_list(resource.spec, call.query)
+    if isinstance(query, Rejection):
+        raise Refused(query)
+    found = await reads.page(resource, principal, query)
+    if isinstance(found, Rejection):
+        raise Refused(found)
+    return found.encode()
+
+
+def no_parameters(call: Call) -> None:
+    """Refuse any query parameter; raises Refused (400)."""
+    if call.query:
+        found = only_parameters(call.query)
+        if isinstance(found, Rejection):
+            raise Refused(found)
+
+
+def _list_route(path: str, resource: Resource, document: type) -> HTTPRouteHandler:
+    async def handler(request: Request[Any, Any, Any]) -> ASGIResponse:
+        return answer(await page(gateway_of(request).reads, resource, call(request)))
+
+    handler.__doc__ = f"List {_plural(path)}, as far as the caller may see them."
+    options = operation(resource.list_action, answer=document, resource=resource)
+    return get(path, opt=options, sync_to_thread=False)(handler)
+
+
+def _one_route(path: str, resource: Resource, document: type) -> HTTPRouteHandler:
+    async def handler(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
+        asked = call(request)
+        no_parameters(asked)
+        found = await gateway_of(request).reads.document(resource, asked.caller(), key.lstrip("/"))
+        if isinstance(found, Rejection):
+            raise Refused(found)
+        return answer(found.encode())
+
+    handler.__doc__ = f"Return one of the {_plural(path)}."
+    kind = "path" if resource is IMAGES else "str"
+    options = operation(resource.read_action, answer=document)
+    return get(f"{path}/{{key:{kind}}}", opt=options, sync_to_thread=False)(handler)
+
+
+def _plural(path: str) -> str:
+    return path.rpartition("/")[2].replace("-", " ")
+
+
+ROUTES: Final = [
+    *(_list_route(path, *found) for path, found in RESOURCES.items()),
+    *(_one_route(path, *found) for path, found in RESOURCES.items()),
+]

@@ -1,0 +1,93 @@
+"""How a route says what it is: its action, body and answer, in one place for guard and document."""
+
+from typing import Any, Final, NamedTuple
+
+from litestar import Request
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+from litestar.response.base import ASGIResponse
+
+from services.gateway.auth.permissions import PUBLIC, forbidden, may
+from services.gateway.gateway import Gateway
+from services.gateway.http.calls import Call, call_of
+from services.gateway.http.idempotency import Answered
+from services.gateway.http.problems import Refused
+from services.gateway.reads.resources import Resource
+from services.gateway.writes import Written
+
+OPERATION: Final = "operation"
+
+
+class Parameter(NamedTuple):
+    """A query parameter of a route that is not a list; `schema` is JSON Schema."""
+
+    name: str
+    schema: dict[str, Any]
+    text: str
+
+
+class Operation(NamedTuple):
+    """What a route does. `answer` is a Struct, or a media type for what is not JSON."""
+
+    action: str
+    answer: Any = None
+    body: Any = None
+    resource: Resource | None = None
+    parameters: tuple[Parameter, ...] = ()
+    status: int = 200
+
+
+def operation(action: str, **more: Any) -> dict[str, Operation]:
+    """Return the `opt` of a route handler."""
+    return {OPERATION: Operation(action, **more)}
+
+
+def authorize(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Let a request through to a route whose action the caller's role includes."""
+    found: Operation = handler.opt[OPERATION]
+    if found.action == PUBLIC:
+        return
+    call = call_of(connection.scope)
+    if not may(call.caller(), found.action):
+        raise Refused(forbidden(found.action))
+
+
+def gateway_of(request: Request[Any, Any, Any]) -> Gateway:
+    """Return the gateway's parts."""
+    gateway: Gateway = request.app.state.gateway
+    return gateway
+
+
+def call(request: Request[Any, Any, Any]) -> Call:
+    """Return what the edge found out about a request."""
+    return call_of(request.scope)
+
+
+def answer(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> ASGIResponse:
+    """Answer with JSON that is ready."""
+    return ASGIResponse(
+        body=body,
+        status_code=status,
+        media_type="application/json",
+        headers=headers or {},
+        encoding="utf-8",
+    )
+
+
+def empty() -> ASGIResponse:
+    """Answer 204."""
+    return ASGIResponse(body=b"", status_code=204)
+
+
+def respond(answered: Answered) -> ASGIResponse:
+    """Answer with what a write came to."""
+    return empty() if answered.status == 204 else answer(answered.body, answered.status)
+
+
+def pending(gateway: Gateway, call: Call, kind: str, written: Written, more: bytes) -> Answered:
+    """Return the 202 of a write that cannot be seen yet; `more` is a JSON object to go with it."""
+    task_id = gateway.tasks.of(call.caller(), kind, written)
+    members = more[1:-1]
+    return Answered(
+        202, b'{"task_id":"' + task_id.encode() + b'"' + (b"," + members if members else b"") + b"}"
+    )

@@ -1,0 +1,78 @@
+"""`/v1/system/info`, tasks, the live stream and the API's own documentation."""
+
+from typing import Any, Final
+
+import msgspec
+from litestar import Request, get
+from litestar.response import Stream
+from litestar.response.base import ASGIResponse
+
+from services.gateway.api.lists import no_parameters
+from services.gateway.api.routing import Parameter, answer, call, gateway_of, operation
+from services.gateway.auth.permissions import may
+from services.gateway.http.parameters import only_parameters
+from services.gateway.http.problems import Refused, malformed
+from services.gateway.live import TOPICS_MAX
+from services.gateway.live_topics import allowed_topics
+from services.gateway.system import ComponentDocument
+from services.gateway.tasks import TaskDocument
+from shared.kernel.rejections import Rejection, unavailable
+
+_TOPICS: Final = Parameter(
+    "topics", {"type": "string"}, "Topics, separated by commas, such as sessions,queue:default."
+)
+
+
+class SystemInfo(msgspec.Struct, kw_only=True):
+    """What the installation is made of; `cluster` is for those who may see agents."""
+
+    version: str
+    api_version: str
+    components: list[ComponentDocument]
+    cluster: dict[str, Any] | None
+
+
+@get("/v1/system/info", opt=operation("system.info", answer=SystemInfo))
+async def info(request: Request[Any, Any, Any]) -> ASGIResponse:
+    """Tell version, components with their status and lag, and cluster totals."""
+    asked = call(request)
+    no_parameters(asked)
+    with_totals = may(asked.caller(), "agents.list")
+    found = await gateway_of(request).system.info(with_totals=with_totals)
+    return answer(msgspec.json.encode(found))
+
+
+@get("/v1/tasks/{key:str}", opt=operation("tasks.read", answer=TaskDocument))
+async def task(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
+    """Tell how far a request is that was answered 202."""
+    asked = call(request)
+    no_parameters(asked)
+    found = gateway_of(request).tasks.read(asked.caller(), key)
+    if isinstance(found, Rejection):
+        raise Refused(found)
+    return answer(msgspec.json.encode(found))
+
+
+@get("/live", opt=operation("live", answer="text/event-stream", parameters=(_TOPICS,)))
+async def live(request: Request[Any, Any, Any]) -> Stream:
+    """Tell changes as server-sent events, at most 4 a second for each topic."""
+    gateway, asked = gateway_of(request), call(request)
+    parameters = only_parameters(asked.query, "topics")
+    if isinstance(parameters, Rejection):
+        raise Refused(parameters)
+    topics = frozenset(filter(None, parameters.get("topics", "").split(",")))
+    if not 1 <= len(topics) <= TOPICS_MAX:
+        raise Refused(malformed("malformed_query", f"Name 1 to {TOPICS_MAX} topics."))
+    subscription = await allowed_topics(gateway, asked.caller(), topics)
+    if isinstance(subscription, Rejection):
+        raise Refused(subscription)
+    if subscription is None:
+        raise Refused(unavailable("too_many_streams", "Too many streams are open; close one.", 5))
+    return Stream(
+        gateway.live.stream(subscription),
+        media_type="text/event-stream",
+        headers={"cache-control": "no-store", "x-accel-buffering": "no"},
+    )
+
+
+ROUTES: Final = [info, task, live]

@@ -1,0 +1,113 @@
+"""Follows the projection runner after each commit: the indexes in memory, then the open streams."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import asyncpg
+
+from services.gateway.auth.directory import Directory
+from services.gateway.live import LiveHub
+from services.gateway.telemetry.queues import Queues
+from shared.contracts.agents import AgentEvent, ImageDiscovered
+from shared.contracts.scheduler import (
+    ResourceGroupCreated,
+    SessionCancelled,
+    SessionEnqueued,
+    SessionEvent,
+    SessionFailed,
+    SessionTerminated,
+)
+from shared.contracts.users import (
+    DomainCreated,
+    KeypairIssued,
+    LoginEnded,
+    LoginStarted,
+    ProjectCreated,
+    ProjectMemberAdded,
+    UserCreated,
+)
+from shared.eventlog.records import Recorded
+
+_LIVE_SESSIONS: Final = (
+    "select id, user_id from sessions where status not in ('TERMINATED', 'CANCELLED', 'ERROR')"
+)
+_ENDS: Final = (SessionTerminated, SessionCancelled, SessionFailed)
+_POLICY_STREAMS: Final = ("keypair-policy-", "user-policy-", "project-policy-", "preset-")
+
+
+class Follower:
+    """Keeps what is in memory in step with the tables and tells the open pages."""
+
+    def __init__(self, directory: Directory, queues: Queues, live: LiveHub) -> None:
+        self._directory = directory
+        self._queues = queues
+        self._live = live
+        self._owners: dict[str, str] = {}
+
+    async def load(self, pool: asyncpg.Pool) -> None:
+        """Read whose the sessions are that are not over."""
+        for row in await pool.fetch(_LIVE_SESSIONS):
+            self._owners.setdefault(row["id"], row["user_id"])
+
+    def committed(self, source: str, events: Sequence[Recorded]) -> None:
+        """Follow a batch that is in the tables now."""
+        for recorded in events:
+            group = self._group(recorded)
+            self._directory.apply(recorded)
+            self._queues.apply(recorded)
+            mark = f"{source}:{recorded.position}"
+            for topic, key, owner in self._touched(recorded):
+                self._live.publish(topic, key, owner=owner, mark=mark)
+            if group is not None:
+                self._live.publish(f"queue:{group}", mark=mark)
+
+    def _group(self, recorded: Recorded) -> str | None:
+        """Return the group whose queue an event changes."""
+        event = recorded.event
+        if isinstance(event, SessionEnqueued):
+            return event.resource_group
+        if isinstance(event, SessionEvent):
+            return self._queues.group_of(event.session_id)
+        return None
+
+    def _touched(self, recorded: Recorded) -> Iterable[tuple[str, str, str | None]]:
+        """Return the (topic, key, owner) that an event touches."""
+        event = recorded.event
+        if isinstance(event, SessionEvent):
+            owner = self._owner(event)
+            yield "sessions", event.session_id, owner
+            yield f"session:{event.session_id}", event.session_id, owner
+        elif isinstance(event, AgentEvent):
+            yield "agents", event.agent_id, None
+            yield f"agent:{event.agent_id}", event.agent_id, None
+        elif isinstance(event, ResourceGroupCreated):
+            yield "resource_groups", event.name, None
+        elif isinstance(event, ImageDiscovered):
+            yield "images", event.key(), None
+        elif recorded.stream.startswith(_POLICY_STREAMS):
+            yield "policies", event.key(), None
+        else:
+            yield from _touched_people(recorded)
+
+    def _owner(self, event: SessionEvent) -> str | None:
+        if isinstance(event, SessionEnqueued):
+            self._owners[event.session_id] = event.user_id
+            return event.user_id
+        if isinstance(event, _ENDS):
+            return self._owners.pop(event.session_id, None)
+        return self._owners.get(event.session_id)
+
+
+def _touched_people(recorded: Recorded) -> Iterable[tuple[str, str, str | None]]:
+    event = recorded.event
+    if isinstance(event, UserCreated):
+        yield "users", event.user_id, event.user_id
+        yield f"user:{event.user_id}", event.user_id, event.user_id
+    elif isinstance(event, KeypairIssued):
+        yield "keypairs", event.access_key, event.user_id
+    elif isinstance(event, LoginStarted | LoginEnded):
+        yield "logins", event.login_id, event.user_id
+    elif isinstance(event, DomainCreated):
+        yield "domains", event.name, None
+    elif isinstance(event, ProjectCreated | ProjectMemberAdded):
+        yield "projects", event.project_id, None

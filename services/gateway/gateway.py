@@ -1,0 +1,38 @@
+"""Everything that a request handler may need, in one place; made once by `app`."""
+
+from typing import NamedTuple
+
+from services.gateway.auth.directory import Directory
+from services.gateway.auth.rate_limits import RateLimits
+from services.gateway.auth.secrets import KeypairSecrets
+from services.gateway.http.idempotency import IdempotentAnswers
+from services.gateway.live import LiveHub
+from services.gateway.logs import KernelLogs
+from services.gateway.reads.models import ReadModels
+from services.gateway.system import System
+from services.gateway.tasks import Tasks
+from services.gateway.telemetry.loads import AgentLoads
+from services.gateway.telemetry.queues import Queues
+from services.gateway.writes import Writes
+from shared.kernel.clock import Clock
+from shared.security.sealing import Keyring
+
+
+class Gateway(NamedTuple):
+    """The parts of the gateway, for handlers of the API and of the pages."""
+
+    reads: ReadModels
+    writes: Writes
+    answers: IdempotentAnswers
+    tasks: Tasks
+    directory: Directory
+    secrets: KeypairSecrets
+    limits: RateLimits
+    loads: AgentLoads
+    queues: Queues
+    live: LiveHub
+    logs: KernelLogs
+    system: System
+    keyring: Keyring
+    clock: Clock
+    is_https: bool

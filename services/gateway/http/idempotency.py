@@ -1,0 +1,107 @@
+"""The same key, the same answer: what a write was answered is kept and given again.
+
+The services keep a command's result under its key, so nothing is done twice even if this table is
+lost; what is kept here is the answer itself, as it was given the first time. It may hold a secret
+that is shown once, so it is sealed.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+import asyncpg
+
+from services.gateway.http.calls import Call
+from services.gateway.http.problems import Refused, malformed
+from shared.eventlog.records import CommandKey
+from shared.kernel.clock import Clock
+from shared.kernel.rejections import FieldError, Rejection
+from shared.security.sealing import Keyring
+
+KEY_CHARS_MAX: Final = 255
+KEPT_FOR: Final = timedelta(days=7)
+_PURPOSE: Final = "idempotent-answer"
+_HEADER: Final = "idempotency-key"
+
+
+class Answered(NamedTuple):
+    """A write's answer: what it says and with which status."""
+
+    status: int
+    body: bytes
+
+
+Perform = Callable[[CommandKey | None], Awaitable[Answered]]
+
+
+class IdempotentAnswers:
+    """First answers by caller and key."""
+
+    def __init__(self, pool: asyncpg.Pool, keyring: Keyring, clock: Clock) -> None:
+        self._pool = pool
+        self._keyring = keyring
+        self._clock = clock
+
+    async def once(self, call: Call, perform: Perform) -> Answered:
+        """Perform a write, or return what it was answered before under the same key.
+
+        Raises Refused: 400 for a key that cannot be one, 422 when the key stands for another
+        request. Refusals and 202 are not kept: the next attempt may do better.
+        """
+        key = call.headers.get(_HEADER)
+        if key is None:
+            return await perform(None)
+        if not (1 <= len(key) <= KEY_CHARS_MAX and key.isascii() and key.isprintable()):
+            message = f"An Idempotency-Key is 1 to {KEY_CHARS_MAX} printable characters."
+            error = FieldError("Idempotency-Key", "malformed", message)
+            raise Refused(malformed("malformed_header", message, (error,)))
+        scoped = f"{call.caller().user_id}:{key}"
+        digest = self._digest(call)
+        known = await self._find(scoped, digest)
+        if known is not None:
+            return known
+        answered = await perform(CommandKey(scoped, digest))
+        if answered.status in {200, 201, 204}:
+            await self._keep(scoped, digest, answered)
+        return answered
+
+    async def forget_old(self) -> int:
+        """Delete what is older than a week; returns how many."""
+        before: datetime = self._clock.now() - KEPT_FOR
+        status: str = await self._pool.execute(
+            "delete from idempotent_answers where answered_at < $1", before
+        )
+        return int(status.rpartition(" ")[2])
+
+    def _digest(self, call: Call) -> str:
+        """Return what tells requests apart; keyed, as a body may hold a password."""
+        text = f"{call.method}\n{call.path}\n{call.query}\n{call.body.hex()}"
+        return self._keyring.fingerprint("request", text)
+
+    async def _find(self, scoped: str, digest: str) -> Answered | None:
+        row = await self._pool.fetchrow(
+            "select digest, status, body from idempotent_answers where key = $1", scoped
+        )
+        if row is None:
+            return None
+        if row["digest"] != digest:
+            raise Refused(mismatch())
+        return Answered(row["status"], self._keyring.open(_PURPOSE, row["body"], context=scoped))
+
+    async def _keep(self, scoped: str, digest: str, answered: Answered) -> None:
+        sealed = self._keyring.seal(_PURPOSE, answered.body, context=scoped)
+        await self._pool.execute(
+            "insert into idempotent_answers (key, digest, status, body, answered_at)"
+            " values ($1, $2, $3, $4, $5) on conflict (key) do nothing",
+            scoped,
+            digest,
+            answered.status,
+            sealed,
+            self._clock.now(),
+        )
+
+
+def mismatch() -> Rejection:
+    """Return the refusal of a key that was used for another request."""
+    message = "This Idempotency-Key was used for another request; use a new one."
+    return Rejection(kind="invalid", code="idempotency_mismatch", message=message)

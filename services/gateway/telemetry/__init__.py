@@ -1,0 +1,1 @@
+"""What changes by the second: kept in memory from telemetry, added when a document is rendered."""

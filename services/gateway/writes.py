@@ -1,0 +1,67 @@
+"""Writes: one command to one service, and the wait until every read shows what it did."""
+
+from typing import Any, Final, NamedTuple, Protocol
+
+import msgspec
+
+from services.gateway.http.calls import Call
+from services.gateway.http.problems import Refused
+from shared.contracts.base import Command, Meta, Rejected, ServiceName
+from shared.eventlog.records import CommandKey
+from shared.messaging.command_client import CommandClient
+from shared.observability.metrics import counter
+
+VISIBLE_WITHIN_S: Final = 0.5
+ANSWERED_WITHIN_S: Final = 10.0
+_unseen = counter("writes_not_yet_visible_total", "Writes answered 202.", ("service",))
+
+
+class Progress(Protocol):
+    """How far the read models have followed each service."""
+
+    async def wait_for(self, source: str, position: int, timeout_s: float) -> bool:
+        """Wait until a position is visible; False when it is not in time."""
+        ...
+
+
+class Written(NamedTuple):
+    """A write that is in the log. `is_visible` says whether reads show it already."""
+
+    service: ServiceName
+    position: int
+    result: dict[str, Any]
+    is_visible: bool
+
+
+class Writes:
+    """Sends commands for callers."""
+
+    def __init__(self, client: CommandClient, progress: Progress) -> None:
+        self._client = client
+        self._progress = progress
+
+    async def perform(self, call: Call, command: Command, key: CommandKey | None = None) -> Written:
+        """Send a command in the caller's name; raises Refused with the service's refusal."""
+        return await self.send(command, call.meta(), key)
+
+    async def send(self, command: Command, meta: Meta, key: CommandKey | None = None) -> Written:
+        """Send a command and wait until the read models show it, for at most half a second."""
+        reply = await self._client.send(
+            command, meta=meta, idempotency=key, timeout_s=ANSWERED_WITHIN_S
+        )
+        if isinstance(reply, Rejected):
+            raise Refused(reply.rejection)
+        is_visible = await self._progress.wait_for(reply.service, reply.position, VISIBLE_WITHIN_S)
+        if not is_visible:
+            _unseen.labels(reply.service).inc()
+        return Written(reply.service, reply.position, dict(reply.result), is_visible)
+
+
+def scoped(key: CommandKey | None, part: str) -> CommandKey | None:
+    """Return the key of one part of a request that sends several commands."""
+    return None if key is None else CommandKey(f"{key.key}#{part}", key.digest)
+
+
+def merged(document: str, **members: Any) -> bytes:
+    """Return a document's text with further members at its end."""
+    return f"{document[:-1]},{msgspec.json.encode(members).decode()[1:]}".encode()
