@@ -47,6 +47,11 @@ def heartbeat_subject(agent_id: str) -> str:
     return f"tel.agents.heartbeat.{token(agent_id)}"
 
 
+def all_heartbeats() -> str:
+    """Return the subject that matches the heartbeats of all agents."""
+    return "tel.agents.heartbeat.*"
+
+
 def queue_subject(resource_group: str) -> str:
     """Return the subject on which a group's queue is told after a pass."""
     return f"tel.scheduler.queue.{token(resource_group)}"
