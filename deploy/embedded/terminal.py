@@ -1,8 +1,11 @@
 """What the launcher says: one line a step, on a terminal with progress in place."""
 
+import contextlib
+import os
 import sys
+from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TextIO
 
 
 class SetupError(Exception):
@@ -11,12 +14,26 @@ class SetupError(Exception):
 
 def say(text: str) -> None:
     """Print one line at once."""
-    print(text, flush=True)
+    _print(text, sys.stdout)
 
 
 def complain(text: str) -> None:
     """Print an error, each line under the program's name."""
-    print(f"qm: {text}", file=sys.stderr, flush=True)
+    _print(f"qm: {text}", sys.stderr)
+
+
+def _print(text: str, stream: TextIO, end: str = "\n") -> None:
+    # whoever read this may be gone; what runs must go on all the same
+    with contextlib.suppress(BrokenPipeError):
+        print(text, file=stream, end=end, flush=True)
+
+
+def continue_in(path: Path) -> None:
+    """Write everything from now on to a file instead of the terminal."""
+    with path.open("ab") as file:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+            os.dup2(file.fileno(), stream.fileno())
 
 
 class Step:
@@ -28,13 +45,13 @@ class Step:
 
     def __enter__(self) -> Self:
         """Say that it begins."""
-        print(f"  {self._title} …", end="" if self._live else "\n", flush=True)
+        _print(f"  {self._title} …", sys.stdout, "" if self._live else "\n")
         return self
 
     def progress(self, detail: str) -> None:
         """Replace what is shown behind the title."""
         if self._live:
-            print(f"\r\033[K  {self._title} … {detail[:60]}", end="", flush=True)
+            _print(f"\r\033[K  {self._title} … {detail[:60]}", sys.stdout, "")
 
     def __exit__(
         self,
@@ -44,4 +61,5 @@ class Step:
     ) -> None:
         """Say how it ended."""
         if self._live:
-            print(f"\r\033[K  {self._title}: {'done' if kind is None else 'failed'}", flush=True)
+            outcome = "done" if kind is None else "not done"
+            _print(f"\r\033[K  {self._title}: {outcome}", sys.stdout)
