@@ -80,8 +80,8 @@ async def test_a_change_is_found_where_it_was_made(
                 " where position >= 4"
             ),
             (
-                "insert into events select 4, stream, 4, type, schema_version, data, meta, event_id,"
-                " recorded_at, hash from events where position = 3"
+                "insert into events select 4, stream, 4, type, schema_version, data, meta,"
+                " event_id, recorded_at, hash from events where position = 3"
             ),
             (
                 "update events set position = position - 999, version = version - 999"
