@@ -55,6 +55,7 @@ Compose = Callable[["ServiceRuntime"], Awaitable[None]]
 
 NOT_UP: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 OUTAGES: Final = (LogUnavailable, *NOT_UP, asyncpg.InternalClientError)
+READY_S: Final = 10
 EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1
 EXIT_SETTINGS: Final = 2
@@ -210,6 +211,7 @@ class ServiceRuntime:
             await hook()
         if self._broker is not None:
             await self._broker.start()
+        await self.nats.flush(READY_S)  # the server knows our subscriptions before we say ready
         self._phase = ""
         log.info("ready", http_port=self.http.port)
 
