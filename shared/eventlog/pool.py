@@ -27,10 +27,16 @@ _AWAY: Final = (
 
 
 async def open_pool(
-    url: str, *, name: str, min_size: int = POOL_MIN, max_size: int = POOL_MAX
+    url: str,
+    *,
+    name: str,
+    min_size: int = POOL_MIN,
+    max_size: int = POOL_MAX,
+    schema: str | None = None,
 ) -> asyncpg.Pool:
     """Open a pool of connections; the role's search path makes every name resolve to its schema.
 
+    An administrator, who has no schema, names one.
     Nothing on a connection outlives its statement or transaction, so no reset (a round trip) is
     made when it is given back: session settings, listening and session locks are not allowed.
     """
@@ -40,7 +46,7 @@ async def open_pool(
         max_size=max_size,
         reset=_nothing_to_reset,
         command_timeout=COMMAND_TIMEOUT_S,
-        server_settings=server_settings(name),
+        server_settings=server_settings(name) | ({"search_path": schema} if schema else {}),
     )
 
 
