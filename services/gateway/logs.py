@@ -14,6 +14,9 @@ PIECE_BYTES: Final = 262_144
 WAIT_S: Final = 10.0
 ANSWER_S: Final = 5.0
 FAILURES_MAX: Final = 30
+TAIL_BYTES: Final = 65_536
+TAIL_PIECES_MAX: Final = 16
+TAIL_ANSWER_S: Final = 1.0
 
 Kernel = dict[str, Any]
 
@@ -36,7 +39,7 @@ class KernelLogs:
         self._queries = queries
 
     async def piece(
-        self, kernel: Kernel, offset: int, *, wait_s: float = 0.0
+        self, kernel: Kernel, offset: int, *, wait_s: float = 0.0, answer_s: float = ANSWER_S
     ) -> KernelLogPiece | Rejection:
         """Return the log from `offset` on; waits up to `wait_s` for more to be written."""
         query = ReadKernelLog(
@@ -46,7 +49,7 @@ class KernelLogs:
             query,
             type=KernelLogPiece,
             subject=node_log_subject(kernel["agent_id"]),
-            timeout_s=wait_s + ANSWER_S,
+            timeout_s=wait_s + answer_s,
         )
 
     async def whole(self, kernel: Kernel, first: KernelLogPiece) -> AsyncIterator[bytes]:
@@ -60,6 +63,23 @@ class KernelLogs:
                 return
             piece = answer
             yield piece.data
+
+    async def tail(self, session: dict[str, Any]) -> str:
+        """Return the end of what a session's main kernel has written; empty when it can't be had.
+
+        For pages: it gives up early instead of letting the reader wait for a node that is away.
+        """
+        kernels: list[Kernel] = session["kernels"]
+        if not kernels or kernels[0]["agent_id"] is None:
+            return ""
+        offset, end = 0, b""
+        for _ in range(TAIL_PIECES_MAX):
+            piece = await self.piece(kernels[0], offset, answer_s=TAIL_ANSWER_S)
+            if isinstance(piece, Rejection) or not piece.data:
+                break
+            offset = piece.next_offset
+            end = (end + piece.data)[-TAIL_BYTES:]
+        return end.decode(errors="replace")
 
     async def follow(self, look: Look, pause: Pause) -> AsyncIterator[bytes]:
         """Yield the log as it is written, until the kernel has ended.

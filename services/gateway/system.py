@@ -38,17 +38,26 @@ class System:
     """Keeps what the services last told."""
 
     def __init__(
-        self, pool: asyncpg.Pool, clock: Clock, own: Callable[[], Awaitable[ServiceStatus]]
+        self,
+        pool: asyncpg.Pool,
+        clock: Clock,
+        own: Callable[[], Awaitable[ServiceStatus]],
+        stale: Callable[[], list[tuple[str, str]]],
     ) -> None:
         self._pool = pool
         self._clock = clock
         self._own = own
+        self._stale = stale
         self._told: dict[str, tuple[float, ServiceStatus]] = {}
 
     def record(self, status: ServiceStatus) -> None:
         """Keep what a service tells of itself."""
         if status.service in COMPONENTS:
             self._told[status.service] = (self._clock.monotonic(), status)
+
+    def stale(self) -> list[tuple[str, str]]:
+        """Return (service, time) of what is shown as it was at that time, and not as it is now."""
+        return self._stale()
 
     async def info(self, *, with_totals: bool) -> dict[str, Any]:
         """Return the answer of `/v1/system/info`."""

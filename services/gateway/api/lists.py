@@ -93,7 +93,7 @@ def _list_route(path: str, resource: Resource, document: type) -> HTTPRouteHandl
 
     handler.__doc__ = f"List {_plural(path)}, as far as the caller may see them."
     options = operation(resource.list_action, answer=document, resource=resource)
-    return get(path, opt=options, sync_to_thread=False)(handler)
+    return get(path, opt=options)(handler)
 
 
 def _one_route(path: str, resource: Resource, document: type) -> HTTPRouteHandler:
@@ -108,7 +108,7 @@ def _one_route(path: str, resource: Resource, document: type) -> HTTPRouteHandle
     handler.__doc__ = f"Return one of the {_plural(path)}."
     kind = "path" if resource is IMAGES else "str"
     options = operation(resource.read_action, answer=document)
-    return get(f"{path}/{{key:{kind}}}", opt=options, sync_to_thread=False)(handler)
+    return get(f"{path}/{{key:{kind}}}", opt=options)(handler)
 
 
 def _plural(path: str) -> str:

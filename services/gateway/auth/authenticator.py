@@ -62,7 +62,7 @@ class Authenticator:
         token = _cookie(headers.get("cookie"))
         if token is None:
             return None
-        if request.method not in _SAFE_METHODS and not _is_own_site(headers):
+        if request.method not in _SAFE_METHODS and not is_own_site(headers):
             return CROSS_SITE
         return self._by_token(token, "cookie")
 
@@ -134,7 +134,7 @@ def _cookie(header: str | None) -> str | None:
     return found.value if found is not None else None
 
 
-def _is_own_site(headers: Mapping[str, str]) -> bool:
+def is_own_site(headers: Mapping[str, str]) -> bool:
     """Tell whether a browser says that our own page made the request (or no browser did)."""
     site = headers.get("sec-fetch-site")
     if site is not None:

@@ -1,0 +1,69 @@
+"""Puts the routes together into one application behind the edge."""
+
+from typing import Any, Final, cast
+
+from litestar import Litestar, Router
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException
+from litestar.handlers import HTTPRouteHandler
+
+from services.gateway.api import agents, auth, documentation, lists, sessions, system, users
+from services.gateway.api.routing import authorize
+from services.gateway.auth.authenticator import Authenticator
+from services.gateway.gateway import Gateway
+from services.gateway.http import docs_page, openapi
+from services.gateway.http.edge import Edge
+from services.gateway.http.failures import (
+    OUTAGES,
+    answer_bug,
+    answer_http,
+    answer_outage,
+    answer_refused,
+)
+from services.gateway.http.problems import Refused
+from shared.runtime.http import App
+
+ROUTES: Final[list[HTTPRouteHandler]] = [
+    *lists.ROUTES,
+    *auth.ROUTES,
+    *users.ROUTES,
+    *sessions.ROUTES,
+    *agents.ROUTES,
+    *system.ROUTES,
+    *documentation.ROUTES,
+]
+
+
+def make_application(gateway: Gateway, pages: list[Any]) -> Litestar:
+    """Return the application: the API under our guard, and the console's pages."""
+    described = openapi.document(ROUTES)
+    return Litestar(
+        route_handlers=[Router("/", route_handlers=ROUTES, guards=[authorize]), *pages],
+        state=State(
+            {
+                "gateway": gateway,
+                documentation.OPENAPI_KEY: documentation.encode(described),
+                documentation.PAGE_KEY: docs_page.render(described).encode(),
+            }
+        ),
+        exception_handlers={
+            Refused: answer_refused,
+            HTTPException: answer_http,
+            **dict.fromkeys(OUTAGES, answer_outage),
+            Exception: answer_bug,
+        },
+        openapi_config=None,
+        logging_config=None,
+    )
+
+
+def make_edge(gateway: Gateway, authenticator: Authenticator, pages: list[Any]) -> Edge:
+    """Return what the gateway serves."""
+    return Edge(
+        cast("App", make_application(gateway, pages)),
+        authenticator=authenticator,
+        directory=gateway.directory,
+        limits=gateway.limits,
+        fast=lists.Lists(gateway.reads),
+        clock=gateway.clock,
+    )
