@@ -66,7 +66,7 @@ class Guardian:
             self._failures = 0 if clock() - begun > STEADY_AFTER_S else self._failures + 1
             pause_s = self._pause_s()
             complain(f"{self.name} {how}; it is started again in {pause_s:.1f} s.")
-            if self._failures > 1:
+            if self._failures in {2, 8}:  # once more when it goes on for minutes
                 self._show_last_lines()
             self._update("restarting", how)
             await asyncio.sleep(pause_s)

@@ -13,7 +13,7 @@ import asyncpg
 from deploy.embedded.layout import Layout
 from deploy.embedded.passwords import load_passwords
 from deploy.embedded.roster import DATABASE
-from shared.eventlog.migrate import migrate
+from shared.eventlog.migrate import migrate, role_of
 from shared.messaging.connection import close, connect
 from shared.messaging.streams import provision
 from shared.security.sealing import Keyring
@@ -24,7 +24,7 @@ async def prepare(layout: Layout, agent_id: str) -> None:
     connections = json.loads(layout.connections.read_text())
     await _ensure_database(connections["server_url"])
     await asyncio.gather(
-        migrate(connections["database_url"], passwords=load_passwords(layout).postgres),
+        _migrate(connections["database_url"], load_passwords(layout).postgres),
         _provision(connections["nats_url"]),
         asyncio.to_thread(_ensure_keys, layout, agent_id),
     )
@@ -37,6 +37,16 @@ async def _ensure_database(server_url: str) -> None:
         if await connection.fetchval(query, DATABASE) is None:
             await connection.execute(f"CREATE DATABASE {DATABASE}")
             await connection.execute(f"REVOKE ALL ON DATABASE {DATABASE} FROM public")
+    finally:
+        await connection.close()
+
+
+async def _migrate(database_url: str, passwords: dict[str, str]) -> None:
+    await migrate(database_url, passwords=passwords)
+    connection = await asyncpg.connect(database_url, timeout=30)
+    try:
+        for service in passwords:
+            await connection.execute(f"GRANT CONNECT ON DATABASE {DATABASE} TO {role_of(service)}")
     finally:
         await connection.close()
 
