@@ -7,7 +7,7 @@ import asyncpg
 
 from services.users.account import Account, claims_of, decide_account, fingerprints
 from services.users.directory import Directory
-from services.users.domain.user import NewUser
+from services.users.domain.user import PROJECTS_MAX, NewUser
 from services.users.known_policies import KnownPolicies
 from services.users.vault import Vault
 from shared.contracts.base import Accepted
@@ -76,7 +76,7 @@ class UserCreation:
             return unavailable("policies_unknown", "The policies are not known yet; try again.", 2)
         password = open_password(self._keyring, command.sealed_password)
         account = Account.draw()
-        place = await self._directory.place(command.domain, command.projects)
+        place = await self._directory.place(command.domain, command.projects[: PROJECTS_MAX + 1])
         facts = NewUser(
             user_id=account.user_id,
             profile=account.seal_profile(command),

@@ -76,7 +76,7 @@ def configure_logging(
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    for noisy in ("asyncio", "alembic", "httpx", "httpcore", "faststream", "uvicorn.access"):
+    for noisy in ("asyncio", "alembic", "httpx", "httpcore", "faststream", "uvicorn"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
 
 

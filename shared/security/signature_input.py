@@ -6,6 +6,7 @@ understand the same header differently.
 """
 
 import re
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from shared.kernel.rejections import Rejection
@@ -21,13 +22,14 @@ _REQUIRED: Final = ("created", "nonce", "keyid", "alg")
 
 _INPUT = re.compile(
     r"(?P<label>[a-z*][a-z0-9_.*-]{0,63})="
-    r"(?P<params>\((?P<components>\"[a-z0-9@_.!#$%&'*+^`|~-]+\""
-    r"(?: \"[a-z0-9@_.!#$%&'*+^`|~-]+\")*)\)"
-    r"(?P<rest>(?:;[a-z]{1,16}=(?:\d{1,15}|\"[\x20-\x21\x23-\x5b\x5d-\x7e]{1,128}\"))*))",
+    r"(?P<params>\((?P<components>[^()]*)\)(?P<rest>;[\x20-\x7e]*))",
     re.ASCII,
 )
+_COMPONENTS = re.compile(
+    r"\"[a-z0-9@_.!#$%&'*+^`|~-]+\"(?: \"[a-z0-9@_.!#$%&'*+^`|~-]+\")*", re.ASCII
+)
 _PARAMETER = re.compile(
-    r";(?P<name>[a-z]{1,16})=(?:(?P<number>\d{1,15})|\"(?P<text>[^\"]*)\")", re.ASCII
+    r";([a-z]{1,16})=(?:(\d{1,15})|\"([\x20-\x21\x23-\x5b\x5d-\x7e]{1,128})\")", re.ASCII
 )
 _SIGNATURE = re.compile(
     r"(?P<label>[a-z*][a-z0-9_.*-]{0,63})=:(?P<mac>[A-Za-z0-9+/]{43}=):", re.ASCII
@@ -65,11 +67,18 @@ def read_signature(
     mac = _SIGNATURE.fullmatch(signature_header)
     if said is None or mac is None or said["label"] != mac["label"]:
         return malformed("The signature headers do not hold exactly one signature in plain form.")
-    components = tuple(part[1:-1] for part in said["components"].split(" "))
-    return _check_components(components) or _read_parameters(said, components, mac["mac"])
+    components = _read_components(said["components"])
+    if isinstance(components, Rejection):
+        return components
+    return _read_parameters(said, components, mac["mac"])
 
 
-def _check_components(components: tuple[str, ...]) -> Rejection | None:
+@lru_cache(maxsize=1024)
+def _read_components(text: str) -> tuple[str, ...] | Rejection:
+    """Read the list of covered components; a client sends the same one with every request."""
+    if not _COMPONENTS.fullmatch(text):
+        return malformed("The covered components are not a plain list of names.")
+    components = tuple(part[1:-1] for part in text.split(" "))
     if len(set(components)) != len(components):
         return malformed("A component is covered twice.")
     if len(components) > MAX_COMPONENTS:
@@ -77,7 +86,7 @@ def _check_components(components: tuple[str, ...]) -> Rejection | None:
     for name in components:
         if (name.startswith("@") and name not in DERIVED) or name in _UNSIGNABLE:
             return malformed(f'The component "{name[:64]}" cannot be covered here.')
-    return None
+    return components
 
 
 def _read_parameters(
@@ -85,8 +94,13 @@ def _read_parameters(
 ) -> SignatureInput | Rejection:
     numbers: dict[str, int] = {}
     texts: dict[str, str] = {}
-    for match in _PARAMETER.finditer(said["rest"]):
-        name, number, text = match.group("name", "number", "text")
+    rest, position = said["rest"], 0
+    while position < len(rest):
+        match = _PARAMETER.match(rest, position)
+        if match is None:
+            return malformed("The parameters of the signature cannot be read.")
+        position = match.end()
+        name, number, text = match.groups()
         if name not in _PARAMETERS or name in numbers or name in texts:
             return malformed(f"The parameter '{name}' is unknown or given twice.")
         if (number is None) is (name in {"created", "expires"}):

@@ -37,9 +37,11 @@ class Users:
     commands: CommandClient
     queries: QueryClient
 
-    async def send(self, command: Command, key: CommandKey | None = None) -> Reply:
+    async def send(
+        self, command: Command, key: CommandKey | None = None, *, timeout_s: float = 20
+    ) -> Reply:
         meta = Meta(actor=Actor(kind="user", id="tester"), correlation_id=new_id())
-        return await self.commands.send(command, meta=meta, idempotency=key, timeout_s=20)
+        return await self.commands.send(command, meta=meta, idempotency=key, timeout_s=timeout_s)
 
     def creation(self, name: str, password: str = "abcd123!", **more: Any) -> CreateUser:
         texts = {"email": f"{name}@example.org", "username": name, **more}

@@ -38,7 +38,7 @@ async def test_a_user_whose_creation_is_killed_half_way_is_created_by_the_retry(
     holding = blocker.transaction()
     await holding.start()
     await blocker.execute("select * from log_head for update")
-    lost = asyncio.ensure_future(users.send(command, key))
+    lost = asyncio.ensure_future(users.send(command, key, timeout_s=3))
     await blocked(users.database)
     await users.service.kill()
     await holding.rollback()
