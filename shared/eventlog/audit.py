@@ -44,7 +44,10 @@ async def audit(
     client = None
     with suppress(*_AWAY):  # told by `stream` being None: the logs can be proved without it
         client = await asyncio.wait_for(
-            nats.connect(nats_url, allow_reconnect=False, error_cb=_quiet), CONNECT_TIMEOUT_S
+            nats.connect(
+                nats_url, allow_reconnect=False, max_reconnect_attempts=1, error_cb=_quiet
+            ),
+            CONNECT_TIMEOUT_S,
         )
     try:
         js = None if client is None else client.jetstream(timeout=CONNECT_TIMEOUT_S)
