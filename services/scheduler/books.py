@@ -82,9 +82,9 @@ class Books:
     def kernels_on(self, agent_id: str) -> Iterator[tuple[Session, Kernel]]:
         """Walk the live kernels that have their place on an agent."""
         for session_id, kernel_id in tuple(self.on_agent.get(agent_id, ())):
-            session = self.sessions[session_id]
-            kernel = session.kernel(kernel_id)
-            if kernel is not None and kernel.is_live:
+            session = self.sessions.get(session_id)
+            kernel = session.kernel(kernel_id) if session else None
+            if session is not None and kernel is not None and kernel.is_live:
                 yield session, kernel
 
     def placed(self) -> Iterator[tuple[Session, Kernel]]:

@@ -16,7 +16,14 @@ from shared.eventlog.codec import stream_name
 from shared.eventlog.log import EventLog
 from shared.kernel.clock import Clock
 from shared.kernel.ids import new_id
-from shared.kernel.rejections import FieldError, Rejection, all_invalid, invalid, not_found
+from shared.kernel.rejections import (
+    FieldError,
+    Rejection,
+    all_invalid,
+    invalid,
+    not_found,
+    unavailable,
+)
 from shared.messaging.commands import CommandContext
 from shared.projections.replica import Replica
 from shared.security.environ import open_environ
@@ -52,7 +59,9 @@ class SessionHandlers:
         """Put sessions into a queue."""
         if not self._users.knows(command.user_id, command.project_id):
             # somebody may have been created a moment ago
-            await self._replica.caught_up(NEWCOMER_WAIT_S)
+            if not await self._replica.caught_up(NEWCOMER_WAIT_S):
+                text = "The scheduler is still learning who there is; try again."
+                return unavailable("learning", text, retry_after_s=2)
         if (problem := self._environ_problem(command)) is not None:
             return all_invalid((problem,))
 

@@ -8,6 +8,8 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
+from shared.messaging.desired import DesiredState, DesiredUnavailable
+
 from services.scheduler.books import Books
 from services.scheduler.domain.session import Kernel, Session
 from services.scheduler.specs import SpecMaker
@@ -15,7 +17,6 @@ from shared.contracts.base import Event, Sealed
 from shared.contracts.kernels import KernelPresence, KernelSpec
 from shared.contracts.scheduler import KernelTerminated, SessionScheduled, SessionTerminating
 from shared.contracts.subjects import desired_key
-from shared.messaging.desired import DesiredState, DesiredUnavailable
 from shared.observability.logging import get_logger
 from shared.security.sealing import SealBroken
 

@@ -9,7 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 from services.scheduler.answers import Answers
 from services.scheduler.batch import Batch
@@ -24,6 +24,7 @@ from shared.observability.logging import get_logger
 from shared.observability.metrics import counter, histogram
 
 log = get_logger(__name__)
+T = TypeVar("T")
 
 WAITING_MAX: Final = 4096
 JOBS_MAX: Final = 256
@@ -83,6 +84,7 @@ class Writer:
         self._retry_s = retry_s
         self._answers = Answers(event_log)
         self._waiting: deque[Job] = deque()
+        self._reads: deque[Callable[[], None]] = deque()
         self._wake = asyncio.Event()
         self._retry: asyncio.TimerHandle | None = None
 
@@ -107,6 +109,18 @@ class Writer:
         self._wake.set()
         return await answer
 
+    async def read(self, look: Callable[[Books], T]) -> T:
+        """Look at the books between two commits, when all that is in them is durable."""
+        found: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+
+        def answer() -> None:
+            if not found.done():
+                found.set_result(look(self.books))
+
+        self._reads.append(answer)
+        self._wake.set()
+        return await found
+
     def poke(self) -> None:
         """Look whether a pass is due: something outside the log has changed."""
         self._wake.set()
@@ -118,14 +132,20 @@ class Writer:
         while True:
             await self._wake.wait()
             self._wake.clear()
+            self._answer_reads()
             while self._waiting or self._is_pass_due():
                 await self._turn()
+                self._answer_reads()
             self._plan_retry()
 
     def _is_pass_due(self) -> bool:
         return any(
             queue.planner.due and len(queue.planner.queue) for queue in self.books.queues.values()
         )
+
+    def _answer_reads(self) -> None:
+        while self._reads:
+            self._reads.popleft()()
 
     async def _turn(self) -> None:
         """Do one batch: decide, place, append, answer."""

@@ -1,0 +1,103 @@
+"""Composes the scheduler: win the leadership, fold the log, then take commands."""
+
+from shared.messaging.desired import DesiredState
+
+from services.scheduler.handlers import SessionHandlers
+from services.scheduler.leadership import Leadership
+from services.scheduler.publisher import Publisher
+from services.scheduler.queue_view import QueueTeller, page
+from services.scheduler.scheduler import Scheduler
+from services.scheduler.settings import SchedulerSettings
+from services.scheduler.specs import SpecMaker
+from services.scheduler.writer import Writer
+from shared.contracts.agents import Heartbeat
+from shared.contracts.scheduler import (
+    EnqueueSession,
+    GetPendingQueue,
+    PendingQueue,
+    ReportKernels,
+    TerminateSession,
+)
+from shared.contracts.subjects import all_heartbeats
+from shared.eventlog.codecs import codec_for
+from shared.eventlog.log import EventLog
+from shared.kernel.rejections import Rejection
+from shared.messaging import telemetry
+from shared.messaging.connection import on_reconnect
+from shared.projections.replica import Replica
+from shared.runtime.service import ServiceRuntime, run_service
+
+CATCH_UP_S = 10.0
+
+
+async def compose(runtime: ServiceRuntime) -> None:
+    """Put the service together from its parts; the leader's part waits for the leadership."""
+    event_log = await runtime.event_log(codec_for("scheduler"))
+    scheduler = Scheduler(event_log, runtime.clock)
+    codecs = {"users": codec_for("users"), "agents": codec_for("agents")}
+    replica = Replica(runtime.nats, ("users", "agents"), codecs, scheduler.learn)
+    runtime.background("replica", replica.run())
+    runtime.health.add("replica", replica.check)
+
+    async def lead() -> None:
+        await _lead(runtime, event_log, scheduler, replica)
+
+    runtime.on_start(lead)
+
+
+async def _lead(
+    runtime: ServiceRuntime, event_log: EventLog, scheduler: Scheduler, replica: Replica
+) -> None:
+    settings = runtime.settings
+    if not isinstance(settings, SchedulerSettings):
+        raise TypeError("the scheduler needs its own settings")
+    leadership = Leadership(event_log)
+    epoch = await leadership.win()
+    runtime.background("leadership", leadership.keep())
+    # judging with half of what is known of agents would refuse what is fine
+    await replica.caught_up(CATCH_UP_S)
+    writer = Writer(
+        event_log,
+        await scheduler.fold(),
+        epoch=epoch,
+        refold=scheduler.fold,
+        committed=scheduler.committed,
+        clock=runtime.clock,
+        retry_s=settings.scheduler_retry_s,
+    )
+    keyring = runtime.keyring()
+    desired = DesiredState(runtime.nats)
+    publisher = Publisher(desired, SpecMaker(keyring, epoch), scheduler.cannot_start)
+    teller = QueueTeller(runtime.nats, lambda: (writer.books, writer.position))
+    scheduler.open(writer, publisher, teller)
+    handlers = SessionHandlers(
+        writer,
+        event_log,
+        scheduler.agents,
+        scheduler.users,
+        replica=replica,
+        keyring=keyring,
+        clock=runtime.clock,
+    )
+    runtime.commands.handle(EnqueueSession, handlers.enqueue)
+    runtime.commands.handle(TerminateSession, handlers.terminate)
+    runtime.commands.handle(ReportKernels, handlers.report)
+
+    async def pending(query: GetPendingQueue) -> PendingQueue | Rejection:
+        return await writer.read(lambda books: page(books, query, writer.position))
+
+    await runtime.queries.answer(GetPendingQueue, pending)
+    await telemetry.subscribe(runtime.nats, all_heartbeats(), Heartbeat, scheduler.hear)
+
+    async def reconnected() -> None:
+        scheduler.compare_all()
+
+    on_reconnect(runtime.nats, reconnected)
+    runtime.background("writer", writer.run())
+    runtime.background("publisher", publisher.run())
+    runtime.background("teller", teller.run())
+
+
+def main() -> int:
+    """Run the service until it is told to stop; returns the exit status."""
+    return run_service("scheduler", compose, SchedulerSettings)

@@ -1,0 +1,177 @@
+"""The scheduler put together: books, writer, publisher and what they hear from others."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from services.scheduler.agents_view import AgentsView
+from services.scheduler.batch import SCHEDULER
+from services.scheduler.books import Books
+from services.scheduler.domain import resource_group, session_rules
+from services.scheduler.domain.session import SessionFact
+from services.scheduler.publisher import Publisher
+from services.scheduler.queue_view import QueueTeller
+from services.scheduler.reconciling import Reconciler
+from services.scheduler.users_view import UsersView
+from services.scheduler.writer import Decide, Decision, Writer
+from shared.contracts.agents import Heartbeat
+from shared.contracts.base import Event, Meta
+from shared.contracts.kernels import EndReason, KernelSpec
+from shared.eventlog.log import EventLog
+from shared.eventlog.records import Recorded
+from shared.kernel.clock import Clock
+from shared.kernel.ids import new_id
+from shared.kernel.rejections import Rejection
+from shared.observability.logging import get_logger
+
+log = get_logger(__name__)
+
+INSIST_TRIES: Final = 20
+INSIST_PAUSE_S: Final = 0.5
+
+
+class Scheduler:
+    """The leader's working state. Until `open`, others' events are only remembered."""
+
+    def __init__(self, event_log: EventLog, clock: Clock) -> None:
+        self._log = event_log
+        self._clock = clock
+        self.agents = AgentsView()
+        self.users = UsersView()
+        self._reconciler = Reconciler()
+        self._writer: Writer | None = None
+        self._publisher: Publisher | None = None
+        self._teller: QueueTeller | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def fold(self) -> Books:
+        """Return the books as the log has them now, with the agents known now."""
+        books = Books()
+        async for recorded in self._log.fold_all():
+            books.apply(recorded.event, recorded.meta.correlation_id)
+        for agent in self.agents.agents.values():
+            books.put_agent(agent)
+        return books
+
+    def learn(self, source: str, recorded: Recorded) -> None:
+        """Take in an event of another service."""
+        if source == "users":
+            self.users.apply(recorded.event)
+            return
+        agent_id = self.agents.apply(recorded.event)
+        if agent_id is not None and self._writer is not None:
+            self._writer.books.put_agent(self.agents.agents[agent_id])
+            self._writer.poke()
+            self._changed()
+            if self.agents.superseded.get(agent_id):
+                self._later(self._lose_superseded(agent_id), f"incarnation of {agent_id}")
+
+    def open(self, writer: Writer, publisher: Publisher, teller: QueueTeller) -> None:
+        """Start to act: from now on what others tell has consequences."""
+        self._writer, self._publisher, self._teller = writer, publisher, teller
+        for agent in self.agents.agents.values():
+            writer.books.put_agent(agent)
+        self._later(_seed, "seed")
+        for agent_id in self.agents.superseded:
+            self._later(self._lose_superseded(agent_id), f"incarnation of {agent_id}")
+        self.compare_all()
+
+    def compare_all(self) -> None:
+        """Have the bucket compared with the books, between two commits."""
+
+        def decide(books: Books) -> Decision:
+            self._require_publisher().compare_all(books)
+            return Decision(())
+
+        self._later(decide, "compare")
+
+    def committed(self, books: Books, events: Sequence[Event]) -> None:
+        """Pass on what a commit has made true; without events the books were folded anew."""
+        publisher = self._require_publisher()
+        if events:
+            publisher.committed(books, events)
+        else:
+            for agent in self.agents.agents.values():
+                books.put_agent(agent)
+            publisher.compare_all(books)
+        self._changed()
+
+    async def hear(self, beat: Heartbeat) -> None:
+        """Compare what a node has with the books."""
+        writer, publisher = self._writer, self._publisher
+        if writer is None or publisher is None:
+            return
+        booked = writer.books.kernels_on(beat.agent_id)
+        found = self._reconciler.compare(beat, booked)
+        publisher.strays(beat.agent_id, beat.incarnation, found.stray)
+        if found.unheard:
+            log.info("kernels_unheard", agent_id=beat.agent_id, count=len(found.unheard))
+            publisher.repeat(writer.books, beat.agent_id, found.unheard)
+        for session_id, kernel_ids in found.lost.items():
+            log.warning("kernels_lost", agent_id=beat.agent_id, session_id=session_id)
+            lost: dict[str, EndReason] = dict.fromkeys(kernel_ids, "kernel-lost")
+            self._give_up(session_id, lost, "Its node does not know it any more.")
+
+    def cannot_start(self, spec: KernelSpec) -> None:
+        """End a kernel that can't be told to its node."""
+        lost: dict[str, EndReason] = {spec.kernel_id: "failed-to-start"}
+        self._give_up(spec.session_id, lost, "Its environment does not open.")
+
+    def _give_up(self, session_id: str, lost: dict[str, EndReason], detail: str) -> None:
+        def decide(books: Books) -> Decision:
+            session = books.sessions.get(session_id)
+            if session is None:
+                return Decision(())
+            return Decision(session_rules.lose(session, lost, self._clock.now(), detail))
+
+        self._later(decide, f"lost kernels of {session_id}")
+
+    def _lose_superseded(self, agent_id: str) -> Decide:
+        """Return what gives up the kernels of an agent's former incarnations."""
+
+        def decide(books: Books) -> Decision:
+            lost: dict[str, dict[str, EndReason]] = {}
+            for session, kernel in books.kernels_on(agent_id):
+                place = kernel.place
+                if place is not None and self.agents.is_over(agent_id, place.incarnation):
+                    lost.setdefault(session.session_id, {})[kernel.kernel_id] = "agent-lost"
+            events: list[SessionFact] = []
+            for session_id, kernels in lost.items():
+                detail = "Its agent came back without its memory."
+                session = books.sessions[session_id]
+                events.extend(session_rules.lose(session, kernels, self._clock.now(), detail))
+            return Decision(tuple(events))
+
+        return decide
+
+    def _changed(self) -> None:
+        if self._teller is not None:
+            self._teller.changed()
+
+    def _require_publisher(self) -> Publisher:
+        if self._publisher is None:
+            raise RuntimeError("the scheduler is not open yet")
+        return self._publisher
+
+    def _later(self, decide: Decide, what: str) -> None:
+        """Have something decided that nobody waits for."""
+        task = asyncio.create_task(self._insist(decide, what))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _insist(self, decide: Decide, what: str) -> None:
+        if self._writer is None:
+            return
+        meta = Meta(actor=SCHEDULER, correlation_id=new_id())
+        for _ in range(INSIST_TRIES):
+            outcome = await self._writer.submit(decide, meta)
+            if not isinstance(outcome, Rejection):
+                return
+            log.warning("own_command_refused", what=what, code=outcome.code)
+            await asyncio.sleep(INSIST_PAUSE_S)
+        log.error("own_command_given_up", what=what)
+
+
+def _seed(books: Books) -> Decision:
+    queue = books.queues.get(resource_group.DEFAULT_GROUP)
+    return Decision(resource_group.seed(queue.group if queue else None))
