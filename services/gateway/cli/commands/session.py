@@ -1,0 +1,21 @@
+"""`qm session`: what runs, what waits, and what has run."""
+
+import click
+
+from services.gateway.cli.lazy import LazyGroup
+
+COMMANDS = "services.gateway.cli.commands"
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy={
+        "run": (f"{COMMANDS}.session_run:run", "Submit a session, and follow it if you like."),
+        "list": (f"{COMMANDS}.session_list:list_sessions", "List sessions."),
+        "show": (f"{COMMANDS}.session_show:show", "Show one session in full."),
+        "logs": (f"{COMMANDS}.session_logs:logs", "Print what a session writes."),
+        "terminate": (f"{COMMANDS}.session_terminate:terminate", "End sessions."),
+    },
+)
+def session() -> None:
+    """Run, list, show and terminate sessions."""

@@ -1,0 +1,138 @@
+"""`qm session run`."""
+
+import secrets
+import shlex
+from pathlib import PurePath
+from typing import Any, Final
+
+import click
+
+from services.gateway.cli.api import Api, cli_of, connect
+from services.gateway.cli.commands.session_list import explain
+from services.gateway.cli.commands.session_logs import print_log
+from services.gateway.cli.commands.waiting import wait_for_end
+from services.gateway.cli.output import print_json
+from services.gateway.cli.settings import CliError, json_option
+
+NEVER_SEEN_EXIT_CODE: Final = 125
+
+
+def pairs(_: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    """Turn repeated `NAME=VALUE` into a map."""
+    found = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not (name and equals):
+            raise click.BadParameter(f"'{text}' is not NAME=VALUE", param=parameter)
+        found[name] = value
+    return found
+
+
+@click.command(context_settings={"ignore_unknown_options": False})
+@click.option("--name", help="Unique among your live sessions; made from the command when absent.")
+@click.option("--image", default="local/host:latest", show_default=True)
+@click.option("--group", "resource_group", default="default", show_default=True)
+@click.option("--project", help="On whose account; your default project when absent.")
+@click.option("--cpu", default="1", show_default=True, help="Cores for each kernel.")
+@click.option("--mem", default="256m", show_default=True, help="Memory for each kernel.")
+@click.option("--resource", multiple=True, callback=pairs, help="Another slot, SLOT=AMOUNT.")
+@click.option("--env", multiple=True, callback=pairs, metavar="NAME=VALUE")
+@click.option(
+    "--type",
+    "session_type",
+    type=click.Choice(["batch", "interactive", "inference"]),
+    default="batch",
+    show_default=True,
+)
+@click.option("--priority", type=click.IntRange(0, 100), help="Higher goes first.")
+@click.option("--count", type=click.IntRange(1, 1000), default=1, help="Submit this many alike.")
+@click.option("--follow", is_flag=True, help="Print what it writes until it is over.")
+@click.option("--wait", is_flag=True, help="Wait for its end; leave with its exit code.")
+@json_option
+@click.argument("command", nargs=-1)
+@click.pass_context
+def run(
+    ctx: click.Context,
+    /,
+    *,
+    command: tuple[str, ...],
+    count: int,
+    follow: bool,
+    wait: bool,
+    **given: Any,
+) -> None:
+    """Submit a session that runs COMMAND (put `--` before it).
+
+    With --follow or --wait, leaves with the session's exit code; 125 when nobody saw one. Ctrl-C
+    then only stops watching: the session goes on.
+    """
+    cli = cli_of(ctx)
+    if given["session_type"] == "batch" and not command:
+        raise click.UsageError("a batch session needs a COMMAND: qm session run -- COMMAND …")
+    if (follow or wait) and count > 1:
+        raise click.UsageError("--follow and --wait watch one session; leave --count out")
+    with connect(cli) as api:
+        made = api.post("/v1/sessions", _body(command, count, given))
+        created = made.get("items", [made])
+        if not (follow or wait):
+            _tell(created, made, as_json=cli.as_json)
+            return
+        if not cli.as_json:
+            click.echo(f"{created[0]['name']}: submitted ({created[0]['id']})", err=True)
+        ctx.exit(_watch(api, created[0], follow=follow, as_json=cli.as_json))
+
+
+def _body(command: tuple[str, ...], count: int, given: dict[str, Any]) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "name": given["name"] or _name(command, given["session_type"]),
+        "type": given["session_type"],
+        "image": given["image"],
+        "resource_group": given["resource_group"],
+        "resources": {"cpu": given["cpu"], "mem": given["mem"]} | given["resource"],
+    }
+    optional = {
+        "project": given["project"],
+        "priority": given["priority"],
+        "environ": given["env"],
+        "command": list(command),
+    }
+    body |= {name: value for name, value in optional.items() if value not in (None, {}, [])}
+    return body | ({"count": count} if count > 1 else {})
+
+
+def _name(command: tuple[str, ...], session_type: str) -> str:
+    stem = PurePath(command[0]).name if command else session_type
+    kept = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in stem)
+    return f"{kept.strip('-')[:40] or session_type}-{secrets.token_hex(3)}"
+
+
+def _tell(created: list[dict[str, Any]], made: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(made)
+        return
+    for item in created:
+        click.echo(f"{item['name']}: {item.get('status', 'PENDING')} ({item['id']})")
+    if len(created) == 1:
+        name = shlex.quote(created[0]["name"])
+        click.echo(f"See it with: qm session logs -f {name}", err=True)
+
+
+def _watch(api: Api, made: dict[str, Any], *, follow: bool, as_json: bool) -> int:
+    if follow:
+        print_log(api, made["id"], follow=True)
+    ended = wait_for_end(api, made["id"])
+    if as_json:
+        print_json(ended)
+    else:
+        click.echo(f"{ended['name']}: {ended['status']} ({explain(ended)})", err=True)
+    return exit_code(ended)
+
+
+def exit_code(ended: dict[str, Any]) -> int:
+    """Return the exit code that stands for how a session ended, as a shell would give it."""
+    code = ended.get("exit_code")
+    if code is None:
+        return NEVER_SEEN_EXIT_CODE
+    if not isinstance(code, int):
+        raise CliError(f"the gateway gave '{code}' as an exit code")
+    return 128 - code if code < 0 else code

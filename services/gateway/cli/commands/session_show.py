@@ -1,0 +1,68 @@
+"""`qm session show`."""
+
+from typing import Any
+
+import click
+
+from services.gateway.cli.api import cli_of, connect
+from services.gateway.cli.commands.finding import find_session
+from services.gateway.cli.commands.session_list import explain
+from services.gateway.cli.output import print_fields, print_json, print_table, slots, when
+from services.gateway.cli.settings import json_option
+
+
+@click.command()
+@click.argument("session")
+@json_option
+@click.pass_context
+def show(ctx: click.Context, *, session: str) -> None:
+    """Show everything about SESSION (a name or an id)."""
+    cli = cli_of(ctx)
+    with connect(cli) as api:
+        found = find_session(api, session)
+    if cli.as_json:
+        print_json(found)
+        return
+    position = found.get("position")
+    print_fields(
+        [
+            ("id", found.get("id")),
+            ("name", found.get("name")),
+            ("status", found.get("status")),
+            ("why", explain(found)),
+            *([("position", f"#{position}")] if position else []),
+            *_estimate(found),
+            ("type", found.get("type")),
+            ("image", found.get("image")),
+            ("command", command_line(found)),
+            ("resource group", found.get("resource_group")),
+            ("resources", slots(found.get("resources"))),
+            ("agents", ", ".join(found.get("agents") or [])),
+            ("result", found.get("result")),
+            ("exit code", found.get("exit_code")),
+        ]
+    )
+    history = steps(found.get("status_history"))
+    if history:
+        click.echo()
+        print_table(("status", "at"), [(status, when(at)) for status, at in history])
+
+
+def steps(history: Any) -> list[tuple[str, str]]:
+    """Return a status history, a map or a list, as pairs of status and time."""
+    if isinstance(history, dict):
+        return [(str(status), str(at)) for status, at in history.items()]
+    return [(str(step["status"]), str(step["at"])) for step in history or []]
+
+
+def command_line(found: dict[str, Any]) -> str:
+    """Return the session's command as one would type it."""
+    import shlex  # noqa: PLC0415  # only this command needs it
+
+    command = found.get("command")
+    return shlex.join(command) if isinstance(command, list) else str(command or "")
+
+
+def _estimate(found: dict[str, Any]) -> list[tuple[str, object]]:
+    estimate = found.get("estimated_start")
+    return [("estimated start", when(estimate))] if estimate else []

@@ -1,0 +1,103 @@
+"""How results are printed: tables for people, JSON for programs, the same facts in both."""
+
+import json
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import click
+
+UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+STYLES: Final = {
+    "RUNNING": "green",
+    "ALIVE": "green",
+    "running": "green",
+    "ok": "green",
+    "up": "green",
+    "PENDING": "yellow",
+    "SCHEDULED": "cyan",
+    "PREPARING": "cyan",
+    "TERMINATING": "magenta",
+    "RESTARTING": "magenta",
+    "ERROR": "red",
+    "LOST": "red",
+    "down": "red",
+    "away": "red",
+    "CANCELLED": "dim",
+    "TERMINATED": "dim",
+}
+PIPE_COLUMNS: Final = 400
+
+
+def print_json(value: object) -> None:
+    """Print a value as JSON that a person can read too."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print rows under headings; a pipe gets every column in full."""
+    from rich.console import Console  # noqa: PLC0415  # costs start-up
+    from rich.table import Table  # noqa: PLC0415  # costs start-up
+    from rich.text import Text  # noqa: PLC0415  # costs start-up
+
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column.upper(), no_wrap=column in {"id", "status", "created"})
+    for row in rows:
+        cells = [Text("—" if cell in (None, "") else str(cell)) for cell in row]
+        for cell in cells:
+            cell.stylize(STYLES.get(cell.plain, ""))
+        table.add_row(*cells)
+    console = Console() if sys.stdout.isatty() else Console(width=PIPE_COLUMNS)
+    console.print(table)
+
+
+def print_fields(fields: Sequence[tuple[str, object]]) -> None:
+    """Print one object as names and values, one a line."""
+    width = max((len(name) for name, _ in fields), default=0)
+    for name, value in fields:
+        shown = "—" if value in (None, "") else str(value)
+        styled = click.style(shown, fg=_colour(shown))
+        click.echo(f"{click.style(name.ljust(width), bold=True)}  {styled}")
+
+
+def _colour(text: str) -> str | None:
+    style = STYLES.get(text)
+    return None if style == "dim" else style
+
+
+def when(moment: str | None) -> str:
+    """Render an API time in local time, to the second; empty for none."""
+    if not moment:
+        return ""
+    return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def age(moment: str | None) -> str:
+    """Render how long ago an API time was, in its largest unit; empty for none."""
+    if not moment:
+        return ""
+    seconds = (datetime.now(tz=UTC) - datetime.fromisoformat(moment)).total_seconds()
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= size:
+            return f"{int(seconds // size)}{unit} ago"
+    return f"{max(0, int(seconds))}s ago"
+
+
+def size(amount: float) -> str:
+    """Render a number of bytes with a binary unit, to one decimal."""
+    rest = float(amount)
+    for unit in UNITS[:-1]:
+        if abs(rest) < 1024:
+            return f"{rest:.1f}".removesuffix(".0") + f" {unit}"
+        rest /= 1024
+    return f"{rest:.1f}".removesuffix(".0") + f" {UNITS[-1]}"
+
+
+def slots(amounts: dict[str, Any] | None) -> str:
+    """Render a slot map of the API in one line, memory with units."""
+    return ", ".join(
+        f"{name} {size(int(amount)) if 'mem' in name else amount}"
+        for name, amount in (amounts or {}).items()
+    )

@@ -1,0 +1,58 @@
+"""The root of the command line: global options and the list of commands."""
+
+import sys
+
+import click
+
+from services.gateway.cli.lazy import LazyGroup
+from services.gateway.cli.settings import Cli
+
+COMMANDS = "services.gateway.cli.commands"
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    lazy={
+        "login": (f"{COMMANDS}.login:login", "Log in and keep the token for later commands."),
+        "logout": (f"{COMMANDS}.login:logout", "End the log-in and forget the token."),
+        "session": (f"{COMMANDS}.session:session", "Run, list, show and terminate sessions."),
+        "agent": (f"{COMMANDS}.agent:agent", "See the machines that run sessions."),
+        "user": (f"{COMMANDS}.user:user", "See and create the people who may use the cluster."),
+        "status": (f"{COMMANDS}.status:status", "Show how the installation is."),
+        "log": (f"{COMMANDS}.log:log", "Check this machine's event log."),
+    },
+)
+@click.option("--endpoint", metavar="URL", envvar="QM_ENDPOINT", help="The gateway's address.")
+@click.option(
+    "--credentials",
+    metavar="FILE",
+    envvar="QM_CREDENTIALS",
+    type=click.Path(dir_okay=False),
+    help="Sign requests with the keypair in FILE (such as var/admin-credentials.json).",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+@click.pass_context
+def root(
+    ctx: click.Context, *, endpoint: str | None, credentials: str | None, as_json: bool
+) -> None:
+    """Quartermaster: the control plane of a shared AI compute cluster."""
+    ctx.obj = Cli(endpoint=endpoint, credentials_file=credentials, as_json=as_json)
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code; Ctrl-C leaves with 130."""
+    try:
+        root.main(prog_name="qm", standalone_mode=False)
+    except click.exceptions.Exit as end:
+        sys.exit(end.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        click.echo("qm: interrupted", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader (`head`, a pager) has seen enough; what is left in the buffer goes nowhere.
+        sys.stderr.close()
+        sys.exit(141)

@@ -1,0 +1,1 @@
+"""The console's catalogues: `<language>/LC_MESSAGES/console.po` and what is compiled from it."""

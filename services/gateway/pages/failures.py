@@ -1,0 +1,74 @@
+"""Refusals as pages: log in first, or a plain sentence and a way back."""
+
+import json
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import quote
+
+from litestar import MediaType, Request, Response
+from litestar.exceptions import HTTPException
+
+from services.gateway.http.problems import Refused, of_status, problem_headers
+from services.gateway.pages.console import Console
+from services.gateway.pages.guards import protect
+from services.gateway.pages.languages import N_
+from services.gateway.pages.visits import START, Visit, own_address
+from shared.kernel.rejections import Rejection
+
+SOMETHING: Final = N_("Something went wrong")
+TITLES: Final = {
+    400: N_("That cannot be understood"),
+    403: N_("Not allowed"),
+    404: N_("Not found"),
+    413: N_("Too large"),
+    503: N_("Not available now"),
+}
+
+
+class Failures:
+    """Answers what page handlers raise."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def refused(self, request: Request[Any, Any, Any], refused: Refused) -> Response[Any]:
+        """Answer a refusal: nobody is logged in, not found, not allowed, away."""
+        return self._answer(request, refused.rejection, refused.status)
+
+    def http_error(self, request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
+        """Answer what the HTTP machinery found wrong before a handler ran."""
+        return self._answer(request, of_status(error.status_code, error.detail), error.status_code)
+
+    def _answer(
+        self, request: Request[Any, Any, Any], rejection: Rejection, status: int
+    ) -> Response[Any]:
+        visit = Visit(request, self._console)
+        if status == HTTPStatus.UNAUTHORIZED:
+            return _to_login(visit)
+        headers = dict(problem_headers(rejection, status))
+        if visit.is_fragment:
+            # Nothing is swapped: a toast says what happened, the page stays as it is.
+            headers |= toast(rejection.message) | {"HX-Reswap": "none"}
+            return Response(None, status_code=status, headers=headers, media_type=MediaType.HTML)
+        context = {
+            "title": visit.text(TITLES.get(status, SOMETHING)),
+            "explanation": rejection.message,
+            "request_id": visit.call.request_id,
+            "way_out": START,
+        }
+        page = visit.render("errors/page.html", context)
+        answer = Response(page, status_code=status, headers=headers, media_type=MediaType.HTML)
+        return protect(answer)
+
+
+def toast(message: str, *events: str) -> dict[str, str]:
+    """Return the header that makes a page say something, and tells it what else has happened."""
+    # json and not msgspec: a header must be ASCII, whatever language the message is in.
+    return {"HX-Trigger": json.dumps({"toast": message} | dict.fromkeys(events, ""))}
+
+
+def _to_login(visit: Visit) -> Response[None]:
+    call = visit.call
+    asked = f"{call.path}?{call.query}" if call.query else call.path
+    back = own_address(asked) if call.method == "GET" and not visit.is_fragment else START
+    return visit.go(f"/console/login?back={quote(back, safe='')}")

@@ -1,0 +1,166 @@
+"""The sessions page: the list, one session's detail, its rows for the live stream."""
+
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
+
+from litestar import Request, Response, get
+
+from services.gateway.auth.permissions import Verdict, judge, may, scope_of
+from services.gateway.auth.principals import Principal
+from services.gateway.http.problems import Refused
+from services.gateway.pages.console import Console
+from services.gateway.pages.languages import N_
+from services.gateway.pages.listing import Listing
+from services.gateway.pages.owners import emails, list_page
+from services.gateway.pages.visits import Visit
+from services.gateway.reads.sessions import SESSIONS
+from services.gateway.session_logs import session_log
+from shared.contracts.scheduler import TERMINAL_STATUSES
+from shared.kernel.rejections import Rejection
+
+PATH: Final = "/console/sessions"
+ROWS: Final = 50
+LOG_BYTES_MAX: Final = 65_536
+DEFAULT_SORT: Final = "-created_at"
+TABS: Final = (
+    ("", N_("All"), ()),
+    ("pending", N_("Pending"), ("PENDING",)),
+    ("running", N_("Running"), ("SCHEDULED", "PREPARING", "RUNNING", "TERMINATING")),
+    ("finished", N_("Finished"), ("TERMINATED", "CANCELLED", "ERROR")),
+)
+
+
+class Tab(NamedTuple):
+    """One way to narrow a list."""
+
+    href: str
+    title: str
+    is_current: bool
+
+
+@get("/sessions")
+async def sessions_page(request: Request[Any, Any, Any], console: Console) -> Response[str]:
+    """Show the list; a script is given the table alone."""
+    visit = Visit(request, console)
+    principal = visit.caller()
+    asked = visit.query()
+    tab = asked.get("tab", "")
+    statuses = next((wanted for key, _, wanted in TABS if key == tab), ())
+    query: dict[str, list[str]] = {
+        "status": list(statuses),
+        "name": [asked["name"]] if asked.get("name") else [],
+        "limit": [str(ROWS)],
+        "offset": [asked.get("offset") or "0"],
+        "sort": [asked.get("sort") or DEFAULT_SORT],
+    }
+    found, total = await list_page(visit.gateway.reads, SESSIONS, principal, query)
+    listing = Listing(
+        PATH,
+        total,
+        ROWS,
+        offset=int(query["offset"][0]),
+        sort=query["sort"][0],
+        default_sort=DEFAULT_SORT,
+        kept=tuple((name, asked[name]) for name in ("tab", "name") if asked.get(name)),
+    )
+    context = {
+        "sessions": await presented(visit, found),
+        "list": listing,
+        "shows_owner": shows_owner(principal),
+    }
+    if visit.is_fragment:
+        return visit.html("sessions/_table.html", context)
+    tabs = [
+        Tab(listing.url(tab=key or None, offset=None), visit.text(title), key == tab)
+        for key, title, _ in TABS
+    ]
+    return await visit.page("sessions", "sessions/page.html", {**context, "tabs": tabs})
+
+
+@get("/sessions/{session_id:str}")
+async def session_page(
+    request: Request[Any, Any, Any], console: Console, session_id: str
+) -> Response[str]:
+    """Show one session, in a drawer or on a page of its own."""
+    visit = Visit(request, console)
+    session = await one(visit, session_id)
+    log = ""
+    may_read_log = judged(visit.caller(), "sessions.logs", session)
+    if may_read_log and not visit.is_fragment:
+        log = await _written(visit, session_id)
+    context = {"session": session, "may_read_log": may_read_log, "log": log}
+    if visit.is_fragment:
+        return visit.html("sessions/_detail.html", context)
+    return await visit.page("sessions", "sessions/detail.html", context)
+
+
+@get("/sessions/{session_id:str}/state")
+async def session_state(
+    request: Request[Any, Any, Any], console: Console, session_id: str
+) -> Response[str]:
+    """Show a session's changing part, for scripts that read it again."""
+    visit = Visit(request, console)
+    return visit.html("sessions/_state.html", {"session": await one(visit, session_id)})
+
+
+async def _written(visit: Visit, session_id: str) -> str:
+    """Return the end of a session's log, for readers without scripts."""
+    kept = b""
+    try:
+        pieces = await session_log(visit.gateway, visit.call, session_id, None, follow=False)
+    except Refused as refused:
+        return refused.rejection.message
+    async for piece in pieces:
+        kept = (kept + piece)[-LOG_BYTES_MAX:]
+    return kept.decode(errors="replace")
+
+
+async def one(visit: Visit, session_id: str) -> dict[str, Any]:
+    """Return one session ready to be shown; raises Refused (404)."""
+    found = await visit.gateway.reads.decoded(SESSIONS, visit.caller(), session_id)
+    if isinstance(found, Rejection):
+        raise Refused(found)
+    return (await presented(visit, [found]))[0]
+
+
+async def presented(visit: Visit, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Add to documents what their templates need: the owner, and what the reader may do."""
+    principal = visit.caller()
+    owners: dict[str, str] = {}
+    if shows_owner(principal):
+        reads = visit.gateway.reads
+        owners = await emails(reads, principal, (item["user_id"] for item in found))
+    for session in found:
+        session["owner"] = owners.get(session["user_id"], "")
+        session["may_terminate"] = session["status"] not in TERMINAL_STATUSES and judged(
+            principal, "sessions.terminate", session
+        )
+    return found
+
+
+async def rows(visit: Visit, session_ids: Iterable[str]) -> list[str]:
+    """Return the rendered rows of those sessions that the reader may see."""
+    query = {"id": list(session_ids), "limit": [str(ROWS)]}
+    found, _ = await list_page(visit.gateway.reads, SESSIONS, visit.caller(), query)
+    owned = shows_owner(visit.caller())
+    return [
+        visit.render("sessions/_row.html", {"session": session, "shows_owner": owned})
+        for session in await presented(visit, found)
+    ]
+
+
+def shows_owner(principal: Principal) -> bool:
+    """Tell whether the list holds sessions of others."""
+    return scope_of(principal, "sessions.list") != "own" and may(principal, "users.list")
+
+
+def judged(principal: Principal, action: str, session: dict[str, Any]) -> bool:
+    """Tell whether the reader may do something to a session."""
+    verdict = judge(
+        principal,
+        action,
+        read_action=SESSIONS.read_action,
+        owner=session["user_id"],
+        domain=session["domain"],
+    )
+    return verdict is Verdict.ALLOWED

@@ -1,0 +1,170 @@
+"""What the console says about sessions and agents, in the reader's language."""
+
+import gettext
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from services.gateway.pages.figures import amount, as_bytes
+from services.gateway.pages.languages import N_
+
+LABELS: Final[Mapping[str, str]] = {
+    "PENDING": N_("Pending"),
+    "SCHEDULED": N_("Scheduled"),
+    "PREPARING": N_("Preparing"),
+    "RUNNING": N_("Running"),
+    "TERMINATING": N_("Terminating"),
+    "TERMINATED": N_("Terminated"),
+    "CANCELLED": N_("Cancelled"),
+    "ERROR": N_("Error"),
+    "ALIVE": N_("Alive"),
+    "LOST": N_("Lost"),
+    "RESTARTING": N_("Restarting"),
+    "batch": N_("Batch"),
+    "interactive": N_("Interactive"),
+    "inference": N_("Inference"),
+    "superadmin": N_("Super administrator"),
+    "admin": N_("Domain administrator"),
+    "user": N_("User"),
+    "monitor": N_("Monitor"),
+    "enforced": N_("enforced"),
+    "best_effort": N_("best effort"),
+    "not_enforced": N_("not enforced"),
+}
+ENDS: Final[Mapping[str, str]] = {
+    "user-requested": N_("Terminated by its user"),
+    "force-terminated": N_("Terminated by force"),
+    "task-finished": N_("Finished"),
+    "task-failed": N_("Failed"),
+    "out-of-memory": N_("Ran out of memory"),
+    "failed-to-start": N_("Could not be started"),
+    "agent-lost": N_("Its agent was lost"),
+    "kernel-lost": N_("Its process vanished"),
+    "self-terminated": N_("Ended by itself"),
+}
+ISOLATION: Final[Mapping[str, str]] = {
+    "cpu": N_("CPU limit"),
+    "memory": N_("Memory limit"),
+    "pids": N_("Number of processes"),
+    "filesystem": N_("File system"),
+    "user": N_("User account"),
+    "network": N_("Network"),
+}
+SLOT_NAMES: Final[Mapping[str, str]] = {"cpu": N_("CPU cores"), "mem": N_("Memory")}
+
+
+class Words:
+    """The sentences and names of one language."""
+
+    def __init__(self, catalogue: gettext.NullTranslations) -> None:
+        self._ = catalogue.gettext
+        self._n = catalogue.ngettext
+
+    def label(self, code: str) -> str:
+        """Name a status, type, role or level; an unknown code names itself."""
+        return self._(LABELS[code]) if code in LABELS else code
+
+    def isolation_name(self, code: str) -> str:
+        """Name one thing that a host may enforce."""
+        return self._(ISOLATION[code]) if code in ISOLATION else code
+
+    def slot_name(self, name: str) -> str:
+        """Name a resource slot."""
+        return self._(SLOT_NAMES[name]) if name in SLOT_NAMES else name
+
+    def outcome(self, session: Mapping[str, Any]) -> str:
+        """Say why a session waits, or how it ended; nothing while it runs."""
+        _ = self._
+        if session["status"] == "PENDING":
+            return self.reason(session.get("reason"))
+        info = session.get("status_info")
+        said = [_(ENDS[info]) if info in ENDS else str(info)] if info else []
+        if session.get("exit_code") is not None:
+            said.append(_("exit code %(code)s") % {"code": session["exit_code"]})
+        return ", ".join(said)
+
+    def reason(self, reason: Mapping[str, Any] | None) -> str:
+        """Say what a session waits for; the scheduler's own sentence where it has one."""
+        _ = self._
+        if not reason:
+            return _("Waiting for its first placement.")
+        return str(reason.get("message") or reason.get("code"))
+
+    def violation(self, item: Mapping[str, Any]) -> str:
+        """Say one limit or shortage in figures."""
+        _ = self._
+        name = str(item["slot"])
+        said = [f"{self.slot_name(name)}:"]
+        parts = (
+            ("requested", _("asks for %(amount)s")),
+            ("used", _("in use %(amount)s")),
+            ("limit", _("limit %(amount)s")),
+            ("short_by", _("short by %(amount)s")),
+        )
+        figures = [
+            text % {"amount": amount(item[member], name)}
+            for member, text in parts
+            if item.get(member) is not None
+        ]
+        if item.get("agents") is not None:
+            agents = self._n("on %(count)s agent", "on %(count)s agents", int(item["agents"]))
+            figures.append(agents % {"count": item["agents"]})
+        return " ".join([*said, ", ".join(figures)])
+
+    def steps(self, session: Mapping[str, Any]) -> list[dict[str, str]]:
+        """Return what a session went through, with how long each step took."""
+        history = sorted((str(at), str(status)) for status, at in session["status_history"].items())
+        ends = [at for at, _ in history[1:]]
+        took = [self.duration(parse(end) - parse(at)) for (at, _), end in zip(history, ends)]  # noqa: B905  # the last step has no end
+        return [
+            {"status": status, "at": at, "took": length}
+            for (at, status), length in zip(history, [*took, ""], strict=True)
+        ]
+
+    def duration(self, seconds: float) -> str:
+        """Say a length of time in its two largest units."""
+        _ = self._
+        if seconds < 10:
+            return _("%(count)s s") % {"count": f"{seconds:.2f}"}
+        if seconds < 60:
+            return _("%(count)s s") % {"count": int(seconds)}
+        minutes, rest = divmod(int(seconds), 60)
+        if minutes < 60:
+            return _("%(minutes)s min %(seconds)s s") % {"minutes": minutes, "seconds": rest}
+        hours, minutes = divmod(minutes, 60)
+        return _("%(hours)s h %(minutes)s min") % {"hours": hours, "minutes": minutes}
+
+    def ago(self, moment: str | datetime) -> str:
+        """Say how long ago a moment was; scripts, where there are any, say it anew each while."""
+        _ = self._
+        seconds = datetime.now(tz=UTC).timestamp() - parse(moment)
+        if abs(seconds) < 60:
+            return _("just now")
+        return _("%(length)s ago") % {"length": self.duration(seconds)}
+
+    def load_facts(self, agent: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """Return an agent's load as names and figures."""
+        _ = self._
+        live = agent["live"]
+        facts = [(_("CPU"), f"{live['cpu_util']:.0f} %")]
+        facts += [
+            (title, f"{as_bytes(live[key]['used'])} / {as_bytes(live[key]['total'])}")
+            for key, title in (("mem", _("Memory")), ("disk", _("Disk")))
+        ]
+        net = live["net"]
+        facts.append((_("Network in"), f"{as_bytes(int(net['received_s']))}/s"))
+        facts.append((_("Network out"), f"{as_bytes(int(net['sent_s']))}/s"))
+        return facts
+
+
+def parse(moment: str | datetime) -> float:
+    """Return a moment as seconds since 1970."""
+    if isinstance(moment, datetime):
+        return moment.timestamp()
+    return datetime.fromisoformat(moment).timestamp()
+
+
+def at(moment: str | datetime) -> str:
+    """Write a moment to the second, in UTC; scripts turn it into the reader's time."""
+    written = datetime.fromtimestamp(parse(moment), tz=UTC)
+    return written.strftime("%Y-%m-%d %H:%M:%S UTC")
