@@ -5,6 +5,7 @@ import ctypes
 import os
 import re
 import signal
+import subprocess
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,8 @@ from deploy.embedded.account import Account
 
 PR_SET_PDEATHSIG: Final = 1
 KEPT_LINES: Final = 40
-LINE_LIMIT_BYTES: Final = 1 << 20
+LINE_LIMIT_BYTES: Final = 1 << 18
+CHUNK_BYTES: Final = 1 << 16
 _PRCTL: Final = ctypes.CDLL(None, use_errno=True).prctl
 
 
@@ -51,8 +53,10 @@ class Child:
         self.program = program
         self.last_lines: deque[str] = deque(maxlen=KEPT_LINES)
         self._output = output
-        self._process: asyncio.subprocess.Process | None = None
-        self._pump: asyncio.Task[None] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ended: asyncio.Future[int] | None = None
+        self._drained: asyncio.Future[None] | None = None
+        self._rest = b""
         self._watches: list[tuple[re.Pattern[bytes], asyncio.Future[bytes]]] = []
 
     @property
@@ -66,36 +70,57 @@ class Child:
     @property
     def running(self) -> bool:
         """Whether it was started and has not been seen to end."""
-        return self._process is not None and self._process.returncode is None
+        return self._ended is not None and not self._ended.done()
 
-    async def start(self) -> None:
+    def start(self) -> None:
         """Start the program; OSError when it cannot be executed."""
         program = self.program
-        self._process = await asyncio.create_subprocess_exec(
-            *program.argv,
+        loop = asyncio.get_running_loop()
+        self._process = process = subprocess.Popen(
+            program.argv,
             env=dict(program.env),
             cwd=program.cwd,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             start_new_session=True,  # a Ctrl-C at the terminal is ours to pass on, in order
-            preexec_fn=_become(program, os.getpid()),
-            limit=LINE_LIMIT_BYTES,
+            preexec_fn=_become(program, os.getpid()),  # noqa: PLW1509  # we fork from one thread
         )
-        self._pump = asyncio.create_task(self._read_output(), name=f"output of {program.name}")
+        self._ended, self._drained = loop.create_future(), loop.create_future()
+        # not asyncio's own subprocess: that one waits until every heir of the pipe has ended too
+        loop.add_reader(handle := os.pidfd_open(process.pid), self._on_end, loop, handle)
+        assert process.stdout is not None  # noqa: S101  # asked for a pipe
+        os.set_blocking(process.stdout.fileno(), False)
+        loop.add_reader(process.stdout.fileno(), self._on_output, process.stdout.fileno())
 
-    async def _read_output(self) -> None:
-        assert self._process is not None  # noqa: S101  # start() made it
-        stream = self._process.stdout
-        assert stream is not None  # noqa: S101  # asked for a pipe
-        while True:
-            try:
-                line = await stream.readline()
-            except ValueError:  # a line beyond the limit: asyncio has dropped what it buffered
-                line = b"(a line longer than 1 MiB was left out)\n"
-            if not line:
-                return
-            self._take(line)
+    def _on_end(self, loop: asyncio.AbstractEventLoop, handle: int) -> None:
+        loop.remove_reader(handle)
+        os.close(handle)
+        if self._process is not None and self._ended is not None and not self._ended.done():
+            self._ended.set_result(self._process.wait())
+
+    def _on_output(self, pipe: int) -> None:
+        try:
+            part = os.read(pipe, CHUNK_BYTES)
+        except BlockingIOError:
+            return
+        *lines, rest = (self._rest + part).split(b"\n")
+        for line in lines:
+            self._take(line + b"\n")
+        if len(rest) > LINE_LIMIT_BYTES or (rest and not part):  # too long, or the last one
+            self._take(rest + b"\n")
+            rest = b""
+        self._rest = rest
+        if not part:
+            self._close_pipe()
+
+    def _close_pipe(self) -> None:
+        if self._process is None or self._process.stdout is None or self._process.stdout.closed:
+            return
+        asyncio.get_running_loop().remove_reader(self._process.stdout.fileno())
+        self._process.stdout.close()
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
 
     def _take(self, line: bytes) -> None:
         self.last_lines.append(line.decode(errors="replace").rstrip())
@@ -131,37 +156,31 @@ class Child:
 
     async def wait(self) -> int:
         """Wait for the end and for all of its output; return the exit status (negative: signal)."""
-        if self._process is None or self._pump is None:
+        if self._ended is None or self._drained is None:
             message = f"{self.program.name} was not started"
             raise ChildError(message)
-        status = await self._process.wait()
+        status = await asyncio.shield(self._ended)
         # a grandchild may hold the pipe open: what is left then is not waited for long
-        await asyncio.wait({self._pump}, timeout=0.5)
+        await asyncio.wait({self._drained}, timeout=0.5)
+        self._close_pipe()
         return status
 
     async def stop(self, timeout_s: float = 10.0) -> int | None:
         """Ask it to end, kill it after `timeout_s`; return its status, None if never started."""
-        if self._process is None or self._pump is None:
+        if self._ended is None:
             return None
         self._signal(self.program.stop_signal)
-        try:
-            status = await asyncio.wait_for(self.wait(), timeout_s)
-        except TimeoutError:
-            self._signal(signal.SIGKILL)
-            status = await self.wait()
-        self._pump.cancel()
-        return status
+        await asyncio.wait({self._ended}, timeout=timeout_s)
+        self._signal(signal.SIGKILL)
+        return await self.wait()
 
     def kill(self) -> None:
         """Kill it at once; nothing when it has ended."""
         self._signal(signal.SIGKILL)
 
     def _signal(self, number: signal.Signals) -> None:
-        if self._process is not None and self._process.returncode is None:
-            try:
-                self._process.send_signal(number)
-            except ProcessLookupError:
-                return  # it ended between the look and the signal
+        if self._process is not None and self.running:
+            self._process.send_signal(number)
 
 
 def describe_exit(status: int) -> str:

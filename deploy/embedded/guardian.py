@@ -57,6 +57,11 @@ class Guardian:
         self._status = ProcessStatus(http_port=http_port)
         state.processes[name] = self._status
 
+    @property
+    def has_process(self) -> bool:
+        """Whether there is a process, ready or not."""
+        return self._status.pid is not None
+
     async def run(self) -> None:
         """Keep it running."""
         clock = asyncio.get_running_loop().time
@@ -64,7 +69,7 @@ class Guardian:
             begun = clock()
             how = await self._one_life()
             self._failures = 0 if clock() - begun > STEADY_AFTER_S else self._failures + 1
-            pause_s = self._pause_s()
+            pause_s = self.pause_s(self._failures)
             complain(f"{self.name} {how}; it is started again in {pause_s:.1f} s.")
             if self._failures in {2, 8}:  # once more when it goes on for minutes
                 self._show_last_lines()
@@ -72,8 +77,10 @@ class Guardian:
             await asyncio.sleep(pause_s)
             self._status.restarts += 1
 
-    def _pause_s(self) -> float:
-        doubled = FIRST_PAUSE_S * 2.0 ** min(max(self._failures - 1, 0), 10)
+    @staticmethod
+    def pause_s(failures: int) -> float:
+        """Return how long to wait after so many deaths in a row, with jitter."""
+        doubled = FIRST_PAUSE_S * 2.0 ** min(max(failures - 1, 0), 10)
         return min(doubled, LONGEST_PAUSE_S) * random.uniform(0.75, 1.25)  # noqa: S311  # jitter
 
     async def _one_life(self) -> str:

@@ -58,7 +58,7 @@ class EmbeddedNats:
         write_private(configuration, self._configuration())
         self.child = Child(self._program(configuration), self._output)
         ready = self.child.watch(READY)
-        await self.child.start()
+        self.child.start()
         try:
             await self.child.until(ready, START_TIMEOUT_S)
         except ChildError:

@@ -96,7 +96,7 @@ class EmbeddedPostgres:
         self.port = self.port or free_port()
         self.child = Child(self._program(binaries, cluster), self._output)
         ready = self.child.watch(READY)
-        await self.child.start()
+        self.child.start()
         try:
             await self.child.until(ready, START_TIMEOUT_S)
         except ChildError:

@@ -26,7 +26,7 @@ class ServiceProcess:
     async def start(self) -> None:
         """Start a new process."""
         self.child = Child(self._program, self._output)
-        await self.child.start()
+        self.child.start()
 
     async def stop(self) -> None:
         """Ask it to stop and give it time; nothing when it does not run."""

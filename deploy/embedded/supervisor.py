@@ -190,7 +190,7 @@ class Supervisor:
             "prepare", "deploy.embedded.prepare", {}, str(self._layout.data), agent_id
         )
         child = Child(program, self._log("prepare"))
-        await child.start()
+        child.start()
         try:
             async with asyncio.timeout(PREPARE_TIMEOUT_S):
                 status = await child.wait()
