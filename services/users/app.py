@@ -1,6 +1,6 @@
 """Composes the users service."""
 
-from shared.projections.replica import Replica
+from typing import Final
 
 from services.users.bootstrap import Bootstrap
 from services.users.creation import UserCreation
@@ -10,8 +10,11 @@ from services.users.logins import Logins
 from services.users.settings import UsersSettings
 from services.users.vault import Vault
 from shared.eventlog.codecs import codec_for
+from shared.projections.replica import Replica
 from shared.runtime.service import ServiceRuntime, run_service
 from shared.security.passwords import PasswordHasher, PasswordParameters
+
+POLICIES_WAIT_S: Final = 5.0
 
 
 async def compose(runtime: ServiceRuntime) -> None:
@@ -33,6 +36,14 @@ async def compose(runtime: ServiceRuntime) -> None:
         runtime.nats, ("policies",), {"policies": codec_for("policies")}, policies.apply
     )
     runtime.background("policies-replica", replica.run())
+    runtime.health.add("policies-replica", replica.check)
+    runtime.health.add("policies", policies.check)
+
+    async def hear_of_policies() -> None:
+        # Log-ins work without policies, so this is no reason to wait for long.
+        await replica.caught_up(POLICIES_WAIT_S)
+
+    runtime.on_start(hear_of_policies)
     creation = UserCreation(log, keyring, hasher, policies, runtime.clock)
     logins = Logins(log, keyring, hasher, runtime.clock, lifetime_s=settings.login_lifetime_s)
     await Bootstrap(log, keyring, hasher).run(settings.bootstrap_file)

@@ -2,6 +2,7 @@
 
 from shared.contracts.policies import KeypairPolicyCreated, UserPolicyCreated
 from shared.eventlog.records import Recorded
+from shared.observability.health import Check
 
 
 class KnownPolicies:
@@ -23,6 +24,12 @@ class KnownPolicies:
     def is_seeded(self) -> bool:
         """Tell whether the policies service has made its defaults; before, nothing is decided."""
         return self._default_keypair_policy is not None and bool(self._user_policies)
+
+    def check(self) -> Check:
+        """Return the health: no user can be created before there are policies."""
+        if self.is_seeded:
+            return Check(state="ok")
+        return Check(state="failed", detail="the policies service has not made its defaults yet")
 
     @property
     def default_keypair_policy(self) -> str | None:

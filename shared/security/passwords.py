@@ -22,11 +22,16 @@ import argon2
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 
 from shared.kernel.rejections import Rejection, unavailable
+from shared.observability.metrics import counter
 
 T = TypeVar("T")
 _LONGEST_PASSWORD: Final = 4096
 NICE: Final = 10
 ARGON2_VERSION: Final = 19
+
+_work = counter(
+    "password_work_total", "Passwords hashed or checked, by what became of it.", ("outcome",)
+)
 
 
 class PasswordParameters(NamedTuple):
@@ -126,12 +131,14 @@ class PasswordHasher:
             self._slots.release()
             return self._busy()
         running.add_done_callback(lambda _: self._slots.release())
+        _work.labels("taken").inc()
         # A thread cannot be interrupted: its slot stays taken until it is really free again.
         done = await asyncio.shield(running)
         self._last_s = loop.time() - started
         return done
 
     def _busy(self) -> Rejection:
+        _work.labels("refused").inc()
         wait_s = math.ceil(self._waiting / self._workers * self._last_s) or 1
         return unavailable(
             "passwords_busy", "Too many passwords are being checked; try again soon.", wait_s

@@ -55,9 +55,11 @@ class Users:
         assert isinstance(reply, Accepted), reply
         return dict(reply.result)
 
-    async def log_in(self, email: str, password: str = "abcd123!") -> Reply:
+    async def log_in(
+        self, email: str, password: str = "abcd123!", *, timeout_s: float = 20
+    ) -> Reply:
         sealed = seal_password(self.keyring, password)
-        return await self.send(LogIn(email=email, sealed_password=sealed))
+        return await self.send(LogIn(email=email, sealed_password=sealed), timeout_s=timeout_s)
 
     async def keys(self, *user_ids: str) -> dict[str, str | None]:
         answer = await self.queries.ask(GetPersonKeys(user_ids=user_ids), dict[str, Any])
