@@ -75,7 +75,6 @@ async def _lead(
         event_log,
         scheduler.agents,
         scheduler.users,
-        replica=replica,
         keyring=keyring,
         clock=runtime.clock,
     )

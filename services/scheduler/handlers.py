@@ -6,7 +6,7 @@ from services.scheduler.agents_view import AgentsView
 from services.scheduler.books import Books
 from services.scheduler.domain import enqueue as rules
 from services.scheduler.domain import session_rules
-from services.scheduler.domain.session import SessionFact, evolve
+from services.scheduler.domain.session import Session, SessionFact, evolve
 from services.scheduler.placement.reasons import never_fits
 from services.scheduler.users_view import UsersView
 from services.scheduler.writer import Decide, Decision, Outcome, Writer
@@ -22,15 +22,16 @@ from shared.kernel.rejections import (
     all_invalid,
     invalid,
     not_found,
-    unavailable,
 )
 from shared.messaging.commands import CommandContext
-from shared.projections.replica import Replica
+from shared.observability.logging import get_logger
 from shared.security.environ import open_environ
 from shared.security.sealing import Keyring, SealBroken
 
+log = get_logger(__name__)
+
 REPORTS_MAX: Final = 1_000
-NEWCOMER_WAIT_S: Final = 2.0
+NEWCOMER_WAIT_S: Final = 1.0
 
 
 class SessionHandlers:
@@ -43,7 +44,6 @@ class SessionHandlers:
         agents: AgentsView,
         users: UsersView,
         *,
-        replica: Replica,
         keyring: Keyring,
         clock: Clock,
     ) -> None:
@@ -51,17 +51,13 @@ class SessionHandlers:
         self._log = event_log
         self._agents = agents
         self._users = users
-        self._replica = replica
         self._keyring = keyring
         self._clock = clock
 
     async def enqueue(self, command: EnqueueSession, context: CommandContext) -> Outcome:
         """Put sessions into a queue."""
-        if not self._users.knows(command.user_id, command.project_id):
-            # somebody may have been created a moment ago
-            if not await self._replica.caught_up(NEWCOMER_WAIT_S):
-                text = "The scheduler is still learning who there is; try again."
-                return unavailable("learning", text, retry_after_s=2)
+        if not await self._users.wait_for(command.user_id, command.project_id, NEWCOMER_WAIT_S):
+            log.info("enqueue_for_stranger", user_id=command.user_id)
         if (problem := self._environ_problem(command)) is not None:
             return all_invalid((problem,))
 
@@ -104,7 +100,7 @@ class SessionHandlers:
 
         def decide(books: Books) -> Decision:
             events: list[SessionFact] = []
-            states = {}
+            states: dict[str, Session] = {}
             for seen in sorted(command.reports, key=lambda seen: seen.sequence):
                 state = states.get(seen.session_id) or books.sessions.get(seen.session_id)
                 if state is None:

@@ -1,5 +1,7 @@
 """What the scheduler knows of users and projects: a replica of the users service's events."""
 
+import asyncio
+
 from shared.contracts.base import Event
 from shared.contracts.users import ProjectCreated, ProjectMemberAdded, UserCreated
 from shared.kernel.rejections import FieldError
@@ -12,6 +14,7 @@ class UsersView:
         self._users: dict[str, UserCreated] = {}
         self._projects: dict[str, ProjectCreated] = {}
         self._members: set[tuple[str, str]] = set()
+        self._moved = asyncio.Event()
 
     def apply(self, event: Event) -> None:
         """Take in the next event."""
@@ -22,10 +25,23 @@ class UsersView:
                 self._projects[event.project_id] = event
             case ProjectMemberAdded():
                 self._members.add((event.project_id, event.user_id))
+        self._moved.set()
 
-    def knows(self, user_id: str, project_id: str) -> bool:
-        """Tell whether a judgement is possible, or somebody is too new to be known here."""
-        return user_id in self._users and project_id in self._projects
+    async def wait_for(self, user_id: str, project_id: str, timeout_s: float) -> bool:
+        """Wait for a user who may have been created a moment ago; False: still not known."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not self._knows(user_id, project_id):
+                    self._moved.clear()
+                    await self._moved.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def _knows(self, user_id: str, project_id: str) -> bool:
+        user = self._users.get(user_id)
+        member = user is not None and user.role == "superadmin"
+        return member or (user is not None and (project_id, user_id) in self._members)
 
     def user_problem(self, user_id: str) -> FieldError | None:
         """Return why a user may not have sessions."""
