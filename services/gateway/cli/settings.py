@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-DEFAULT_ENDPOINT = "http://127.0.0.1:8080"
+DEFAULT_ENDPOINT = "http://127.0.0.1:8420"
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 

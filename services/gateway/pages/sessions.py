@@ -14,13 +14,11 @@ from services.gateway.pages.listing import Listing
 from services.gateway.pages.owners import emails, list_page
 from services.gateway.pages.visits import Visit
 from services.gateway.reads.sessions import SESSIONS
-from services.gateway.session_logs import session_log
 from shared.contracts.scheduler import TERMINAL_STATUSES
 from shared.kernel.rejections import Rejection
 
 PATH: Final = "/console/sessions"
 ROWS: Final = 50
-LOG_BYTES_MAX: Final = 65_536
 DEFAULT_SORT: Final = "-created_at"
 TABS: Final = (
     ("", N_("All"), ()),
@@ -87,7 +85,7 @@ async def session_page(
     log = ""
     may_read_log = judged(visit.caller(), "sessions.logs", session)
     if may_read_log and not visit.is_fragment:
-        log = await _written(visit, session_id)
+        log = await visit.gateway.logs.tail(session)
     context = {"session": session, "may_read_log": may_read_log, "log": log}
     if visit.is_fragment:
         return visit.html("sessions/_detail.html", context)
@@ -101,18 +99,6 @@ async def session_state(
     """Show a session's changing part, for scripts that read it again."""
     visit = Visit(request, console)
     return visit.html("sessions/_state.html", {"session": await one(visit, session_id)})
-
-
-async def _written(visit: Visit, session_id: str) -> str:
-    """Return the end of a session's log, for readers without scripts."""
-    kept = b""
-    try:
-        pieces = await session_log(visit.gateway, visit.call, session_id, None, follow=False)
-    except Refused as refused:
-        return refused.rejection.message
-    async for piece in pieces:
-        kept = (kept + piece)[-LOG_BYTES_MAX:]
-    return kept.decode(errors="replace")
 
 
 async def one(visit: Visit, session_id: str) -> dict[str, Any]:

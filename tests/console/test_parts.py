@@ -1,0 +1,139 @@
+"""The console's parts that need no gateway."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from jinja2 import UndefinedError
+
+from services.gateway.pages import figures
+from services.gateway.pages.assets import HTMX_CONFIG, load_assets
+from services.gateway.pages.forms import Form
+from services.gateway.pages.listing import Listing
+from services.gateway.pages.rendering import TEMPLATE_DIRECTORY, Renderer
+from services.gateway.pages.visits import START, own_address
+from shared.kernel.rejections import FieldError, Rejection, all_invalid
+from tests.console.samples import SESSIONS
+
+STATIC = Path(TEMPLATE_DIRECTORY).parent / "static"
+
+
+def render(session, language="en", **more):
+    context = {"session": session, "shows_owner": True} | more
+    return Renderer(load_assets()).render(language, "sessions/_row.html", context)
+
+
+def test_what_people_typed_is_never_markup():
+    row = render(SESSIONS[0] | {"name": "<script>alert(1)</script>", "owner": '"><img src=x>'})
+    assert "<script" not in row
+    assert "<img" not in row
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in row
+
+
+def test_a_row_speaks_the_reader_s_language():
+    assert "Pending" in render(SESSIONS[0])
+    assert "대기" in render(SESSIONS[0], "ko")
+
+
+def test_a_template_that_asks_for_what_is_not_there_fails():
+    with pytest.raises(UndefinedError):
+        Renderer(load_assets()).render("en", "sessions/_row.html", {"session": {"id": "1"}})
+
+
+def test_an_asset_s_address_changes_with_its_content_only():
+    assets = load_assets()
+    assert assets.url("app.js") == load_assets().url("app.js")
+    found = assets.find(assets.url("htmx.min.js"))
+    assert found is not None
+    assert found.content_type.startswith("text/javascript")
+    assert assets.find("/static/0000000000000000/app.js") is None
+
+
+def test_htmx_may_not_evaluate_text_or_leave_the_site():
+    config = json.loads(HTMX_CONFIG)
+    assert config["allowEval"] is False
+    assert config["selfRequestsOnly"] is True
+    assert config["includeIndicatorStyles"] is False
+
+
+def test_no_template_holds_what_the_content_policy_forbids():
+    inline = re.compile(r"<style|<script(?![^>]*\bsrc=)|\sstyle=|\son[a-z]+=|javascript:|https?://")
+    for path in TEMPLATE_DIRECTORY.rglob("*.html"):
+        assert inline.search(path.read_text()) is None, path
+
+
+def test_our_own_script_stays_small_and_calls_nobody_else():
+    script = (STATIC / "app.js").read_text()
+    assert len(script.splitlines()) <= 200
+    assert "http" not in script.replace("HTTP ", "")
+    for sheet in STATIC.glob("*.css"):
+        assert re.search(r"url\(|@import", sheet.read_text()) is None, sheet
+
+
+def test_a_link_of_a_list_keeps_the_filters_and_drops_what_is_default():
+    listing = Listing(
+        "/console/sessions",
+        130,
+        50,
+        offset=50,
+        sort="-created_at",
+        default_sort="-created_at",
+        kept=(("tab", "running"), ("name", "a&b")),
+    )
+    assert listing.here == "/console/sessions?tab=running&name=a%26b&offset=50"
+    assert listing.url(sort="name", offset=None).endswith("?tab=running&name=a%26b&sort=name")
+    assert listing.url(tab=None, offset=None) == "/console/sessions?name=a%26b"
+    assert (listing.first, listing.last, listing.next_offset) == (51, 100, 100)
+
+
+def test_a_refusal_is_laid_over_the_fields_and_keeps_what_was_typed():
+    form = Form(values={"cpu": "two"})
+    rejection = all_invalid(
+        (
+            FieldError("resources.cpu", "not_a_number", "not an amount"),
+            FieldError("image", "unknown", "no such image"),
+            FieldError("elsewhere", "odd", "belongs to no field"),
+        )
+    )
+    shown = form.refused(rejection, fields={"resources.cpu": "cpu", "image": "image"})
+    assert shown.value("cpu") == "two"
+    assert shown.error("cpu") == "not an amount"
+    assert shown.error("image") == "no such image"
+    assert shown.refusal == "belongs to no field"
+
+
+def test_a_service_that_is_away_is_said_above_the_form_as_something_that_passes():
+    away = Rejection(kind="unavailable", code="service_away", message="Try again.")
+    shown = Form(values={"name": "a"}).refused(away, fields={}, request_id="r-1")
+    assert (shown.refusal, shown.will_pass, shown.request_id) == ("Try again.", True, "r-1")
+    assert shown.value("name") == "a"
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["https://evil.test/", "//evil.test", "/console//../x\n", "/v1/users", "", "/consolex"],
+)
+def test_a_way_back_leads_nowhere_but_into_the_console(address):
+    assert own_address(address) == START
+
+
+def test_a_way_back_may_carry_a_query():
+    assert own_address("/console/queue?group=gpu&offset=100") == (
+        "/console/queue?group=gpu&offset=100"
+    )
+
+
+@pytest.mark.parametrize(
+    ("amount", "said"),
+    [("0", "0 B"), ("1023", "1023 B"), ("1024", "1 KiB"), (1536, "1.5 KiB"), (2**40, "1 TiB")],
+)
+def test_bytes_are_said_with_a_binary_unit(amount, said):
+    assert figures.as_bytes(amount) == said
+
+
+def test_a_share_of_nothing_is_nothing_and_too_much_is_alarming():
+    assert figures.share("3", "0") == 0
+    assert figures.share("1.5", "3") == 50
+    assert figures.level(figures.share("4", "4")) == "high"
+    assert figures.level(figures.share("5", "4")) == "full"
