@@ -1,6 +1,7 @@
 """Follows the projection runner after each commit: the indexes in memory, then the open streams."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Final
 
 import asyncpg
@@ -27,6 +28,7 @@ from shared.contracts.users import (
     UserCreated,
 )
 from shared.eventlog.records import Recorded
+from shared.projections.projection import Commit
 
 _LIVE_SESSIONS: Final = (
     "select id, user_id from sessions where status not in ('TERMINATED', 'CANCELLED', 'ERROR')"
@@ -43,14 +45,23 @@ class Follower:
         self._queues = queues
         self._live = live
         self._owners: dict[str, str] = {}
+        self._shown_until: dict[str, datetime] = {}
 
-    async def load(self, pool: asyncpg.Pool) -> None:
-        """Read whose the sessions are that are not over."""
-        for row in await pool.fetch(_LIVE_SESSIONS):
-            self._owners.setdefault(row["id"], row["user_id"])
+    async def load(self, pool: asyncpg.Pool, now: datetime) -> None:
+        """Read everything anew from the tables, before the projections run or after a rebuild."""
+        await self._directory.load(pool, now)
+        await self._queues.load(pool)
+        rows = await pool.fetch(_LIVE_SESSIONS)
+        self._owners = {row["id"]: row["user_id"] for row in rows}
 
-    def committed(self, source: str, events: Sequence[Recorded]) -> None:
+    def shown_until(self, source: str) -> datetime | None:
+        """Return when the newest event of a source that this process has followed happened."""
+        return self._shown_until.get(source)
+
+    def committed(self, commit: Commit) -> None:
         """Follow a batch that is in the tables now."""
+        source, events = commit.source, commit.events
+        self._shown_until[source] = events[-1].recorded_at
         for recorded in events:
             group = self._group(recorded)
             self._directory.apply(recorded)

@@ -50,10 +50,13 @@ class System:
         self._stale = stale
         self._told: dict[str, tuple[float, ServiceStatus]] = {}
 
-    def record(self, status: ServiceStatus) -> None:
-        """Keep what a service tells of itself."""
-        if status.service in COMPONENTS:
-            self._told[status.service] = (self._clock.monotonic(), status)
+    def record(self, status: ServiceStatus) -> bool:
+        """Keep what a service tells of itself; True when its status is another than before."""
+        if status.service not in COMPONENTS:
+            return False
+        before = self._told.get(status.service)
+        self._told[status.service] = (self._clock.monotonic(), status)
+        return before is None or before[1].status != status.status
 
     def stale(self) -> list[tuple[str, str]]:
         """Return (service, time) of what is shown as it was at that time, and not as it is now."""

@@ -41,6 +41,7 @@ from shared.observability.logging import configure_logging, get_logger
 from shared.runtime.checks import nats_check, phase_check, postgres_check, work_check
 from shared.runtime.http import App, HttpServer
 from shared.runtime.settings import Settings, SettingsError, load
+from shared.runtime.status import tell_status
 from shared.runtime.tasks import Supervised, until_up
 from shared.security.sealing import Keyring
 
@@ -213,6 +214,7 @@ class ServiceRuntime:
             await self._broker.start()
         await self.nats.flush(READY_S)  # the server knows our subscriptions before we say ready
         self._phase = ""
+        self.background("status", tell_status(self.nats, self.health, self.clock))
         log.info("ready", http_port=self.http.port)
 
     async def _open_pool(self) -> None:

@@ -1,7 +1,7 @@
 """Who exists and what proves it, in memory: authentication never asks the database.
 
-It is loaded from the read models once and then follows the projection runner, event by event,
-after each commit; applying an event twice changes nothing, so the two may overlap.
+It is loaded from the read models before the projections run and then follows them, event by event,
+after each commit.
 """
 
 from datetime import datetime
@@ -24,7 +24,8 @@ from shared.eventlog.records import Recorded
 _USERS: Final = "select id, role, status, domain, sudo_session_enabled, main_access_key from users"
 _KEYPAIRS: Final = "select access_key, user_id, status, rate_limit from keypairs"
 _LOGINS: Final = (
-    "select id, user_id, token_hash, expires_at from logins where not is_over and expires_at > $1"
+    "select id, user_id, token_hash, expires_at from logins join login_tokens on login_id = id"
+    " where not is_over and expires_at > $1"
 )
 
 
@@ -65,24 +66,17 @@ class Directory:
         self.keypairs: dict[str, KnownKeypair] = {}
         self._logins: dict[str, KnownLogin] = {}
         self._hashes: dict[str, str] = {}
-        self._ended_meanwhile: set[str] | None = None
 
     async def load(self, pool: asyncpg.Pool, now: datetime) -> None:
-        """Read everyone from the read models; what events have told meanwhile is kept."""
-        self._ended_meanwhile = set()
-        for row in await pool.fetch(_USERS):
-            key = row["main_access_key"] or None
-            sudo = row["sudo_session_enabled"]
-            user = KnownUser(row["id"], row["role"], row["status"], row["domain"], sudo, key)
-            self.users.setdefault(user.id, user)
-        for row in await pool.fetch(_KEYPAIRS):
-            keypair = KnownKeypair(*row)
-            self.keypairs.setdefault(keypair.access_key, keypair)
-        for row in await pool.fetch(_LOGINS, now):
-            login = KnownLogin(*row)
-            if login.id not in self._hashes and login.id not in self._ended_meanwhile:
-                self.admit(login)
-        self._ended_meanwhile = None
+        """Read everyone from the read models, in place of what was known."""
+        users = await pool.fetch(_USERS)
+        keypairs = await pool.fetch(_KEYPAIRS)
+        logins = await pool.fetch(_LOGINS, now)
+        self.users = {row["id"]: _user(row) for row in users}
+        self.keypairs = {row["access_key"]: KnownKeypair(*row) for row in keypairs}
+        self._logins, self._hashes = {}, {}
+        for row in logins:
+            self.admit(KnownLogin(*row))
 
     def admit(self, login: KnownLogin) -> None:
         """Accept a token from now on."""
@@ -125,8 +119,17 @@ class Directory:
             self._drop(event.login_id)
 
     def _drop(self, login_id: str) -> None:
-        if self._ended_meanwhile is not None:
-            self._ended_meanwhile.add(login_id)
         token_hash = self._hashes.pop(login_id, None)
         if token_hash is not None:
             self._logins.pop(token_hash, None)
+
+
+def _user(row: asyncpg.Record) -> KnownUser:
+    return KnownUser(
+        row["id"],
+        row["role"],
+        row["status"],
+        row["domain"],
+        row["sudo_session_enabled"],
+        row["main_access_key"] or None,
+    )

@@ -6,6 +6,7 @@ does not count, so a caller gets in again as soon as its oldest request has aged
 
 from array import array
 from collections import OrderedDict
+from datetime import datetime
 from math import ceil
 from typing import Final, NamedTuple
 
@@ -33,12 +34,12 @@ class Allowance(NamedTuple):
 class _Window:
     """The moments (monotonic seconds) of one key's accepted requests, oldest first."""
 
-    __slots__ = ("_first", "_moments", "last_at")
+    __slots__ = ("_first", "_moments", "used_at")
 
     def __init__(self) -> None:
         self._moments = array("d")
         self._first = 0
-        self.last_at = 0.0
+        self.used_at: datetime | None = None
 
     def count(self, now: float) -> int:
         """Forget what has aged out and return how many are left."""
@@ -53,7 +54,6 @@ class _Window:
 
     def add(self, now: float) -> None:
         self._moments.append(now)
-        self.last_at = now
 
     def free_in_s(self, now: float, limit: int) -> float:
         """Return after how many seconds one more fits under `limit` (at least 1)."""
@@ -80,6 +80,17 @@ class RateLimits:
             return Allowance(limit, used, _refusal(limit, wait_s))
         window.add(now)
         return Allowance(limit, used + 1)
+
+    def touch(self, access_key: str, at: datetime) -> None:
+        """Note when a key was last used."""
+        window = self._windows.get(access_key)
+        if window is not None:
+            window.used_at = at
+
+    def last_used_at(self, access_key: str) -> datetime | None:
+        """Return when a key was last used, as far as this process knows."""
+        window = self._windows.get(access_key)
+        return None if window is None else window.used_at
 
     def used(self, access_key: str, now: float) -> int:
         """Return how many requests of a key count at this moment."""

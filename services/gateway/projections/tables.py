@@ -38,6 +38,19 @@ class DocumentTable(Generic[D]):
         ]
         return f"create table {table} ({', '.join(lines)})"
 
+    async def create(
+        self,
+        connection: asyncpg.Connection,
+        table: str,
+        *,
+        nullable: frozenset[str] = frozenset(),
+        indexes: Iterable[str] = (),
+    ) -> None:
+        """Create the table under the name `table`; each index is a list of columns."""
+        await connection.execute(self.ddl(table, nullable))
+        for columns in indexes:
+            await connection.execute(f"create index on {table} ({columns})")
+
     async def load(
         self, connection: asyncpg.Connection, table: str, keys: Iterable[str]
     ) -> dict[str, D]:
@@ -64,7 +77,8 @@ class DocumentTable(Generic[D]):
             [msgspec.json.encode(document).decode() for document in documents.values()],
         ]
         arrays += [
-            [column.value(document) for document in documents.values()] for column in self.columns
+            [_storable(column.value(document)) for document in documents.values()]
+            for column in self.columns
         ]
         unnest = ", ".join(f"${index}::{kind}[]" for index, kind in enumerate(types, start=1))
         updates = ", ".join(f"{name} = excluded.{name}" for name in names[1:])
@@ -73,6 +87,11 @@ class DocumentTable(Generic[D]):
             f" on conflict (id) do update set {updates}",
             *arrays,
         )
+
+
+def _storable(value: Any) -> Any:
+    """Return a value as a column can hold it: Postgres has no NUL in a text, JSON escapes it."""
+    return value.replace("\0", "\ufffd") if isinstance(value, str) and "\0" in value else value
 
 
 def times() -> tuple[Column[Any], Column[Any]]:

@@ -47,6 +47,10 @@ class ReadModels:
         self._remembered: OrderedDict[object, tuple[_Versions, Any]] = OrderedDict()
         self._decorators: dict[str, Decorate] = {}
 
+    def forget(self) -> None:
+        """Drop every remembered page, as the tables behind them were changed over."""
+        self._remembered.clear()
+
     def decorate(self, resource: Resource, decorator: Decorate) -> None:
         """Let `decorator` add live members to (id, document) pairs of a noun."""
         self._decorators[resource.noun] = decorator

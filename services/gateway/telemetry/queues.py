@@ -77,8 +77,10 @@ class Queues:
         self._places: dict[str, dict[str, Place]] = {}
 
     async def load(self, pool: asyncpg.Pool) -> None:
-        """Read what is pending from the read models."""
-        for row in await pool.fetch(_PENDING):
+        """Read what is pending from the read models, in place of what was known."""
+        rows = await pool.fetch(_PENDING)
+        self._pending, self._group_of, self._places = {}, {}, {}
+        for row in rows:
             self._enter(row["id"], row["resource_group"])
 
     def apply(self, recorded: Recorded) -> None:

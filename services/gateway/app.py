@@ -1,0 +1,138 @@
+"""Composes the gateway."""
+
+from services.gateway.application import make_edge
+from services.gateway.auth.authenticator import Authenticator
+from services.gateway.auth.directory import Directory
+from services.gateway.auth.rate_limits import RateLimits
+from services.gateway.auth.secrets import KeypairSecrets
+from services.gateway.background import Telemetry, Upkeep, seed_queues
+from services.gateway.decorations import Decorations
+from services.gateway.follower import Follower
+from services.gateway.gateway import Gateway
+from services.gateway.http.idempotency import IdempotentAnswers
+from services.gateway.live import LiveHub
+from services.gateway.logs import KernelLogs
+from services.gateway.pages.router import console_routes
+from services.gateway.people_keys import FetchPersonKeys
+from services.gateway.projections.agents import AgentsProjection
+from services.gateway.projections.policies import PoliciesProjection
+from services.gateway.projections.sessions import SessionsProjection
+from services.gateway.projections.users import UsersProjection
+from services.gateway.reads.agents import AGENTS
+from services.gateway.reads.models import ReadModels
+from services.gateway.reads.sessions import SESSIONS
+from services.gateway.reads.users import KEYPAIRS
+from services.gateway.settings import GatewaySettings
+from services.gateway.system import System
+from services.gateway.tasks import Tasks
+from services.gateway.telemetry.loads import AgentLoads
+from services.gateway.telemetry.queues import Queues
+from services.gateway.writes import Writes
+from shared.kernel.clock import render_time
+from shared.projections.runner import ProjectionRunner
+from shared.runtime.service import Hook, ServiceRuntime, run_service
+from shared.runtime.status import status_of
+from shared.security.nonces import NonceCache
+from shared.security.persons import PersonKeys
+from shared.security.sealing import Keyring
+
+
+async def compose(runtime: ServiceRuntime) -> None:
+    """Put the gateway together from its parts."""
+    settings = runtime.settings
+    if not isinstance(settings, GatewaySettings):
+        raise TypeError("the gateway needs its own settings")
+    keyring = runtime.keyring()
+    runner = _runner(runtime, keyring)
+    gateway, follower = _parts(runtime, runner, keyring, is_https=settings.public_https)
+    upkeep = Upkeep(
+        runner=runner,
+        reads=gateway.reads,
+        follower=follower,
+        directory=gateway.directory,
+        secrets=gateway.secrets,
+        answers=gateway.answers,
+        clock=runtime.clock,
+    )
+    await runner.prepare()
+    await follower.load(runtime.pool, runtime.clock.now())
+    runner.on_commit(upkeep.committed)
+    runner.on_flip(upkeep.flipped)
+    await Telemetry(gateway.loads, gateway.queues, gateway.system, gateway.live).subscribe(
+        runtime.nats
+    )
+    runtime.background("projections", runner.run())
+    runtime.background("resync", upkeep.resync())
+    runtime.background("secrets", upkeep.fetch_secrets())
+    runtime.background("answers", upkeep.forget_answers())
+    runtime.background("queues", seed_queues(runtime.query_client, gateway.queues))
+    runtime.health.add("projections", runner.check)
+    # what was signed before this process began may have been used with the one before it
+    nonces = NonceCache(since=runtime.clock.now().timestamp())
+    authenticator = Authenticator(gateway.directory, gateway.secrets, nonces, runtime.clock)
+    runtime.serve(make_edge(gateway, authenticator, console_routes(gateway)))
+    runtime.on_stop(_closing(gateway.live))
+
+
+def _runner(runtime: ServiceRuntime, keyring: Keyring) -> ProjectionRunner:
+    keys = PersonKeys(keyring, FetchPersonKeys(runtime.query_client))
+    return ProjectionRunner(
+        runtime.pool,
+        runtime.nats,
+        [
+            UsersProjection(keys.get),
+            PoliciesProjection(),
+            SessionsProjection(),
+            AgentsProjection(),
+        ],
+    )
+
+
+def _parts(
+    runtime: ServiceRuntime, runner: ProjectionRunner, keyring: Keyring, *, is_https: bool
+) -> tuple[Gateway, Follower]:
+    clock, pool = runtime.clock, runtime.pool
+    directory, queues, live = Directory(), Queues(), LiveHub(clock)
+    loads, limits = AgentLoads(clock), RateLimits()
+    follower = Follower(directory, queues, live)
+    reads = ReadModels(pool, runner)
+    decorations = Decorations(pool, queues, loads, limits, clock)
+    reads.decorate(SESSIONS, decorations.sessions)
+    reads.decorate(AGENTS, decorations.agents)
+    reads.decorate(KEYPAIRS, decorations.keypairs)
+
+    def stale() -> list[tuple[str, str]]:
+        stalled = [item.source for item in runner.progress() if item.stalled]
+        times = {source: follower.shown_until(source) for source in stalled}
+        return [(source, render_time(at) if at else "") for source, at in times.items()]
+
+    gateway = Gateway(
+        reads=reads,
+        writes=Writes(runtime.command_client, runner),
+        answers=IdempotentAnswers(pool, keyring, clock),
+        tasks=Tasks(keyring, runner, clock),
+        directory=directory,
+        secrets=KeypairSecrets(keyring, runtime.query_client),
+        limits=limits,
+        loads=loads,
+        queues=queues,
+        live=live,
+        logs=KernelLogs(runtime.query_client),
+        system=System(pool, clock, lambda: status_of(runtime.health, clock), stale),
+        keyring=keyring,
+        clock=clock,
+        is_https=is_https,
+    )
+    return gateway, follower
+
+
+def _closing(live: LiveHub) -> Hook:
+    async def close_streams() -> None:
+        live.close()
+
+    return close_streams
+
+
+def main() -> int:
+    """Run the service until it is told to stop; returns the exit status."""
+    return run_service("gateway", compose, GatewaySettings)

@@ -1,0 +1,88 @@
+"""What is added to documents when they are rendered, because it changes by the second."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import asyncpg
+
+from services.gateway.auth.rate_limits import RateLimits
+from services.gateway.reads.pages import extend
+from services.gateway.telemetry.loads import AgentLoads
+from services.gateway.telemetry.queues import NO_PLACE, Queues
+from shared.kernel.clock import Clock
+
+_PENDING: Final = '"status":"PENDING"'
+_OCCUPIED: Final = (
+    "select agent_id, slot, sum(amount::numeric)::text as amount"
+    " from kernels, json_each_text(requested::json) as asked(slot, amount)"
+    " where is_holding and agent_id = any($1::text[]) group by agent_id, slot"
+)
+_COUNTS: Final = (
+    "select agent_id, count(distinct session_id) as sessions from kernels"
+    " where is_holding and agent_id = any($1::text[]) group by agent_id"
+)
+Found = Sequence[tuple[str, str]]
+
+
+class Decorations:
+    """Adds the live members of sessions, agents and keypairs."""
+
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        queues: Queues,
+        loads: AgentLoads,
+        limits: RateLimits,
+        clock: Clock,
+    ) -> None:
+        self._pool = pool
+        self._queues = queues
+        self._loads = loads
+        self._limits = limits
+        self._clock = clock
+
+    async def sessions(self, found: Found) -> list[str]:
+        """Add each pending session's place in its queue and why it waits."""
+        return [extend(text, self._place(key, text)) for key, text in found]
+
+    def _place(self, key: str, text: str) -> dict[str, Any]:
+        place = self._queues.place(key) if _PENDING in text else None
+        return NO_PLACE if place is None else place.members()
+
+    async def agents(self, found: Found) -> list[str]:
+        """Add what is handed out of each agent, and what its machine does now."""
+        keys = [key for key, _ in found]
+        occupied: dict[str, dict[str, str]] = {key: {} for key in keys}
+        for row in await self._pool.fetch(_OCCUPIED, keys):
+            occupied[row["agent_id"]][row["slot"]] = _plain(row["amount"])
+        counts = {row["agent_id"]: row["sessions"] for row in await self._pool.fetch(_COUNTS, keys)}
+        return [
+            extend(
+                text,
+                {
+                    "occupied_slots": occupied[key],
+                    "session_count": counts.get(key, 0),
+                    "live": self._loads.live(key),
+                },
+            )
+            for key, text in found
+        ]
+
+    async def keypairs(self, found: Found) -> list[str]:
+        """Add how much of its window each keypair has used."""
+        now = self._clock.monotonic()
+        return [
+            extend(
+                text,
+                {
+                    "requests_in_window": self._limits.used(key, now),
+                    "last_used_at": self._limits.last_used_at(key),
+                },
+            )
+            for key, text in found
+        ]
+
+
+def _plain(amount: str) -> str:
+    """Return a sum of decimals without trailing zeros."""
+    return amount.rstrip("0").rstrip(".") if "." in amount else amount

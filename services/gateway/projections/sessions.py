@@ -1,0 +1,151 @@
+"""The read model of the scheduler: resource groups, sessions and what their kernels hold."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+import msgspec
+
+from services.gateway.documents.sessions import (
+    KernelDocument,
+    ResourceGroupDocument,
+    SessionDocument,
+)
+from services.gateway.projections.session_fold import HOLDING, advance, enqueued
+from services.gateway.projections.tables import Column, DocumentTable, times
+from shared.contracts.scheduler import ResourceGroupCreated, SessionEnqueued, SessionEvent
+from shared.eventlog.records import Recorded
+from shared.projections.projection import Tables
+
+SESSIONS: Final = DocumentTable(
+    "sessions",
+    SessionDocument,
+    (
+        Column("name", "text", lambda session: session.name),
+        Column("type", "text", lambda session: session.type),
+        Column("status", "text", lambda session: session.status),
+        Column("user_id", "text", lambda session: session.user_id),
+        Column("access_key", "text", lambda session: session.access_key or ""),
+        Column("domain", "text", lambda session: session.domain),
+        Column("project", "text", lambda session: session.project),
+        Column("resource_group", "text", lambda session: session.resource_group),
+        Column("image", "text", lambda session: session.image),
+        Column("result", "text", lambda session: session.result),
+        Column("cluster_mode", "text", lambda session: session.cluster_mode),
+        Column("priority", "bigint", lambda session: session.priority),
+        *times(),
+    ),
+)
+RESOURCE_GROUPS: Final = DocumentTable(
+    "resource_groups",
+    ResourceGroupDocument,
+    (
+        Column("name", "text", lambda group: group.name),
+        Column("description", "text", lambda group: group.description),
+        Column("is_active", "boolean", lambda group: group.is_active),
+        Column("is_public", "boolean", lambda group: group.is_public),
+        Column("is_default", "boolean", lambda group: group.is_default),
+        Column("scheduler", "text", lambda group: group.scheduler),
+        *times(),
+    ),
+)
+_KERNELS: Final = (
+    "create table {} (id text primary key, session_id text not null, agent_id text,"
+    " requested text not null, is_holding boolean not null)"
+)
+
+
+class SessionsProjection:
+    """Folds the scheduler's events."""
+
+    name = "sessions"
+    version = 1
+    sources = ("scheduler",)
+    tables = ("resource_groups", "sessions", "kernels")
+
+    async def create(self, tx: asyncpg.Connection, tables: Tables) -> None:
+        """Create the empty tables of one generation."""
+        await RESOURCE_GROUPS.create(tx, tables("resource_groups"))
+        await SESSIONS.create(
+            tx,
+            tables("sessions"),
+            indexes=(
+                "created_at, id",
+                "user_id, created_at, id",
+                "domain, created_at, id",
+                "status, created_at, id",
+            ),
+        )
+        kernels = tables("kernels")
+        await tx.execute(_KERNELS.format(kernels))
+        await tx.execute(f"create index on {kernels} (agent_id) where is_holding")
+        await tx.execute(
+            f"create index on {tables('sessions')} (resource_group) where status = 'PENDING'"
+        )
+
+    async def apply(
+        self,
+        tx: asyncpg.Connection,
+        tables: Tables,
+        source: str,  # noqa: ARG002  # the only source
+        events: Sequence[Recorded],
+    ) -> None:
+        """Apply events of the scheduler, in order."""
+        groups: dict[str, ResourceGroupDocument] = {}
+        known = {
+            item.event.session_id
+            for item in events
+            if isinstance(item.event, SessionEvent) and not isinstance(item.event, SessionEnqueued)
+        }
+        sessions = await SESSIONS.load(tx, tables("sessions"), known)
+        for recorded in events:
+            event, at = recorded.event, recorded.recorded_at
+            if isinstance(event, SessionEnqueued):
+                sessions[event.session_id] = enqueued(event, at)
+            elif isinstance(event, SessionEvent):
+                advance(sessions[event.session_id], event, at)
+            elif isinstance(event, ResourceGroupCreated):
+                groups[event.name] = _group(event, at)
+        await RESOURCE_GROUPS.save(tx, tables("resource_groups"), groups)
+        await SESSIONS.save(tx, tables("sessions"), sessions)
+        await _save_kernels(tx, tables("kernels"), sessions)
+
+
+def _group(event: ResourceGroupCreated, at: datetime) -> ResourceGroupDocument:
+    return ResourceGroupDocument(
+        id=event.name,
+        name=event.name,
+        description=event.description,
+        is_active=event.is_active,
+        is_public=event.is_public,
+        is_default=event.is_default,
+        scheduler=event.scheduler,
+        retries_to_skip=event.retries_to_skip,
+        pending_timeout=event.pending_timeout,
+        allowed_session_types=list(event.allowed_session_types),
+        agent_selection_strategy=event.agent_selection_strategy,
+        created_at=at,
+        modified_at=at,
+    )
+
+
+async def _save_kernels(
+    tx: asyncpg.Connection, table: str, sessions: Mapping[str, SessionDocument]
+) -> None:
+    rows: list[tuple[str, KernelDocument]] = [
+        (session.id, kernel) for session in sessions.values() for kernel in session.kernels
+    ]
+    if not rows:
+        return
+    await tx.execute(
+        f"insert into {table} (id, session_id, agent_id, requested, is_holding)"  # noqa: S608  # a name of our own code
+        " select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::boolean[])"
+        " on conflict (id) do update set agent_id = excluded.agent_id,"
+        " is_holding = excluded.is_holding",
+        [kernel.id for _, kernel in rows],
+        [session_id for session_id, _ in rows],
+        [kernel.agent_id for _, kernel in rows],
+        [msgspec.json.encode(kernel.requested).decode() for _, kernel in rows],
+        [kernel.status in HOLDING and kernel.agent_id is not None for _, kernel in rows],
+    )

@@ -1,0 +1,111 @@
+from datetime import UTC, datetime
+
+from services.gateway.telemetry.queues import NOT_EXAMINED, Queues
+from shared.contracts.base import Actor, Meta
+from shared.contracts.scheduler import (
+    PendingQueue,
+    QueueChanged,
+    QueueEntry,
+    Reason,
+    SessionCancelled,
+    SessionEnqueued,
+    SessionScheduled,
+)
+from shared.eventlog.records import Recorded
+
+SHORT = Reason(code="no_room", message="cpu is short")
+
+
+def recorded(event):
+    return Recorded(
+        position=1,
+        stream="session-x",
+        version=1,
+        type=type(event).__name__,
+        schema_version=1,
+        event=event,
+        meta=Meta(actor=Actor("service", "test"), correlation_id="c"),
+        event_id="e",
+        recorded_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+
+
+def enqueue(session_id):
+    return recorded(
+        SessionEnqueued(
+            session_id=session_id,
+            name=session_id,
+            session_type="batch",
+            user_id="u",
+            access_key=None,
+            domain="default",
+            project_id="p",
+            resource_group="g",
+            image="i",
+            architecture="a",
+            command=None,
+            environ=None,
+            priority=10,
+            cluster_mode="single-node",
+            kernels=(),
+        )
+    )
+
+
+def told(position, *session_ids):
+    entries = tuple(
+        QueueEntry(session_id=session_id, position=number, reason=SHORT, retries=1)
+        for number, session_id in enumerate(session_ids, start=1)
+    )
+    return QueueChanged(resource_group="g", position=position, entries=entries)
+
+
+def order(queues):
+    return [(place.session_id, place.position) for place in queues.places("g")]
+
+
+def waiting(*session_ids):
+    queues = Queues()
+    for session_id in session_ids:
+        queues.apply(enqueue(session_id))
+    return queues
+
+
+def test_before_the_scheduler_has_told_anything_a_session_waits_with_a_reason():
+    queues = waiting("a", "b")
+    assert order(queues) == [("a", 1), ("b", 2)]
+    members = queues.place("b").members()
+    assert members["position"] == 2
+    assert members["reason"]["code"] == NOT_EXAMINED.code
+
+
+def test_the_schedulers_order_wins_and_what_it_has_not_seen_comes_last():
+    queues = waiting("a", "b", "c")
+    queues.tell(told(5, "c", "a"))
+    assert order(queues) == [("c", 1), ("a", 2), ("b", 3)]
+    assert queues.place("a").members()["reason"]["code"] == "no_room"
+
+
+def test_what_has_left_the_queue_is_not_shown_whatever_was_told_last():
+    queues = waiting("a", "b", "c")
+    queues.tell(told(5, "a", "b", "c"))
+    queues.apply(recorded(SessionScheduled(session_id="a", placements=(), attempt=1)))
+    queues.apply(recorded(SessionCancelled(session_id="b", reason="user-requested")))
+    assert order(queues) == [("c", 1)]
+    assert queues.place("a") is None
+
+
+def test_an_older_pass_that_comes_late_changes_nothing():
+    queues = waiting("a", "b")
+    queues.tell(told(5, "b", "a"))
+    queues.tell(told(4, "a", "b"))
+    assert order(queues) == [("b", 1), ("a", 2)]
+
+
+def test_an_answer_of_the_scheduler_counts_only_while_nothing_was_told():
+    queues = waiting("a", "b")
+    queues.seed("g", PendingQueue(total=2, entries=told(3, "b", "a").entries, position=3))
+    assert order(queues) == [("b", 1), ("a", 2)]
+    queues.tell(told(4, "a", "b"))
+    queues.seed("g", PendingQueue(total=2, entries=told(9, "b", "a").entries, position=9))
+    assert order(queues) == [("a", 1), ("b", 2)]
