@@ -73,6 +73,7 @@ class KernelWorker:
         self._record: Record | None = None
         self._signalled: StopKind | None = None
         self._kill_due: float | None = None
+        self._launched = 0
 
     @property
     def wish(self) -> Wish:
@@ -129,7 +130,13 @@ class KernelWorker:
             self._woken.clear()
             seen = await self._look()
             settled = await self._is_settled()
-            step = next_step(self._record, self._wish, seen.presence, settled=settled)
+            step = next_step(
+                self._record,
+                self._wish,
+                seen.presence,
+                settled=settled,
+                launched=self._launched,
+            )
             if step == "forget":
                 await self._forget()
                 return
@@ -178,6 +185,7 @@ class KernelWorker:
     async def _take_up(self, spec: KernelSpec, *, run: bool) -> None:
         now = self._clock.now()
         self._signalled = self._kill_due = None
+        self._launched = 0
         if run:
             self._change(await self._journal.take(spec, now))
             return
@@ -191,6 +199,7 @@ class KernelWorker:
                 job = self._make_job(record)
                 await self._runtime.prepare(job)
                 record = self._record = await self._journal.launching(record)
+                self._launched += 1
                 await self._runtime.start(job, record.launch)
             except StartRefusedError as refusal:
                 exit_ = Exit(code=None, at=self._clock.now(), error=str(refusal))

@@ -61,7 +61,7 @@ def test_nothing_starts_and_nothing_stops_before_it_is_known_what_is_desired():
     ("held", "wish", "presence", "step"),
     [
         (record(), RUN, "absent", "launch"),
-        (record(launch=LAUNCHES_MAX), RUN, "absent", "give_up"),
+        (record(launch=LAUNCHES_MAX), RUN, "absent", "launch"),
         (record(), STOP, "absent", "forbid"),
         (record(), Unwanted(), "absent", "forbid"),
         (record(), AGAIN, "absent", "forbid"),
@@ -81,6 +81,14 @@ def test_nothing_starts_and_nothing_stops_before_it_is_known_what_is_desired():
 )
 def test_a_kernel_that_was_taken_up(held, wish, presence, step):
     assert next_step(held, wish, presence, settled=False) == step
+
+
+def test_a_kernel_that_does_not_begin_in_several_launches_of_one_daemon_is_given_up():
+    for launched in range(LAUNCHES_MAX):
+        step = next_step(record(), RUN, "absent", settled=False, launched=launched)
+        assert step == "launch"
+    last = next_step(record(), RUN, "absent", settled=False, launched=LAUNCHES_MAX)
+    assert last == "give_up"
 
 
 def test_a_kernel_whose_traces_are_gone_is_never_launched_again():

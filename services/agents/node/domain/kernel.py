@@ -41,7 +41,7 @@ Wish: TypeAlias = KernelSpec | Unwanted | Undecided
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """What the journal holds of the newest attempt of a kernel.
 
-    `launch` counts launches that were made durable; `stop` is set once a stop has been decided,
+    `launch` numbers the newest launch that was made durable; `stop` is set once a stop is decided,
     with the moment after which it goes by force.
     """
 
@@ -62,11 +62,14 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
 
 
-def next_step(record: Record | None, wish: Wish, presence: Presence, *, settled: bool) -> Step:
+def next_step(
+    record: Record | None, wish: Wish, presence: Presence, *, settled: bool, launched: int = 0
+) -> Step:
     """Return the next step for a kernel.
 
     `presence` is what the runtime finds of the record's attempt; `settled` tells that every
-    report of it has been accepted.
+    report of it has been accepted; `launched` counts this daemon's launches of it. Launches of
+    daemons that died do not count: it was not the command that failed.
     """
     if record is None:
         return _first_step(wish)
@@ -75,7 +78,7 @@ def next_step(record: Record | None, wish: Wish, presence: Presence, *, settled:
     if presence in {"ended", "lost"}:
         return "finish"
     if presence == "absent":
-        return _step_before_start(record, wish)
+        return _step_before_start(record, wish, launched)
     if presence == "running" and record.phase == "preparing":
         return "confirm_running"
     if presence == "running" and (wanted_stop(record, wish) or record.stop):
@@ -99,7 +102,7 @@ def _after_end(record: Record, wish: Wish, *, settled: bool) -> Step:
     return "wait"
 
 
-def _step_before_start(record: Record, wish: Wish) -> Step:
+def _step_before_start(record: Record, wish: Wish, launched: int) -> Step:
     if record.phase == "running":
         # The runtime has lost its traces of what ran: it must not run again.
         return "finish"
@@ -107,7 +110,7 @@ def _step_before_start(record: Record, wish: Wish) -> Step:
         return "forbid"
     if isinstance(wish, Undecided):
         return "wait"
-    return "launch" if record.launch < LAUNCHES_MAX else "give_up"
+    return "launch" if launched < LAUNCHES_MAX else "give_up"
 
 
 def wanted_stop(record: Record, wish: Wish) -> StopKind | None:
