@@ -1,31 +1,20 @@
 """An embedded NATS server with JetStream: a generated configuration, a user per client."""
 
-import json
 import shutil
 import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final
 from urllib.parse import quote
 
 from deploy.embedded.child import Child, ChildError, Output, Program
 from deploy.embedded.files import write_private
 from deploy.embedded.ports import free_port
+from deploy.nats.configuration import NatsUser, render
 
 READY: Final = b"Server is ready"
 START_TIMEOUT_S: Final = 60.0
 STOP_TIMEOUT_S: Final = 10.0
-MAX_PAYLOAD_BYTES: Final = 4 << 20
-MAX_MEMORY_BYTES: Final = 128 << 20
-MAX_STORE_BYTES: Final = 64 << 30
-
-
-class NatsUser(NamedTuple):
-    """One client: its permissions as NATS writes them; None allows every subject."""
-
-    name: str
-    password: str
-    permissions: dict[str, Any] | None = None
 
 
 class EmbeddedNats:
@@ -55,7 +44,9 @@ class EmbeddedNats:
         self._data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.port = self.port or free_port()
         configuration = self._data_dir / "nats.conf"
-        write_private(configuration, self._configuration())
+        store_dir = str((self._data_dir / "jetstream").resolve())
+        content = render(f"127.0.0.1:{self.port}", store_dir, self._users.values())
+        write_private(configuration, content)
         self.child = Child(self._program(configuration), self._output)
         ready = self.child.watch(READY)
         self.child.start()
@@ -74,27 +65,6 @@ class EmbeddedNats:
             env={"PATH": "/usr/bin:/bin", "GOGC": "50"},
             cwd=self._data_dir,
         )
-
-    def _configuration(self) -> str:
-        users = [
-            {"user": user.name, "password": user.password}
-            | ({} if user.permissions is None else {"permissions": user.permissions})
-            for user in self._users.values()
-        ]
-        settings = {
-            "server_name": "quartermaster",
-            "listen": f"127.0.0.1:{self.port}",
-            "max_payload": MAX_PAYLOAD_BYTES,
-            "logtime_utc": True,
-            "jetstream": {
-                "store_dir": str((self._data_dir / "jetstream").resolve()),
-                "max_memory_store": MAX_MEMORY_BYTES,
-                "max_file_store": MAX_STORE_BYTES,
-            },
-            "authorization": {"users": users},
-        }
-        # NATS reads JSON as its own format
-        return json.dumps(settings, indent=2) + "\n"
 
     async def stop(self) -> None:
         """Stop cleanly; nothing when it does not run."""

@@ -15,7 +15,6 @@ from deploy.embedded.layout import Layout
 from deploy.embedded.logfile import LogFile
 from deploy.embedded.nats import EmbeddedNats
 from deploy.embedded.passwords import load_passwords
-from deploy.embedded.permissions import nats_users
 from deploy.embedded.ports import free_ports
 from deploy.embedded.postgres import EmbeddedPostgres
 from deploy.embedded.probe import until_ready
@@ -23,6 +22,7 @@ from deploy.embedded.roster import ADMINISTRATOR, DATABASE, GATEWAY, INNER_SERVI
 from deploy.embedded.service import ServiceProcess, python_program
 from deploy.embedded.state import StateFile
 from deploy.embedded.terminal import Step, complain, say
+from deploy.nats.permissions import nats_users
 
 PREPARE_TIMEOUT_S: Final = 120.0
 
@@ -55,7 +55,7 @@ class Supervisor:
         self._nats = EmbeddedNats(
             layout.nats,
             ports.pop(),
-            users=nats_users(self._passwords.nats),
+            users=nats_users(self._passwords.nats, agent_id_of(layout)),
             output=self._log("nats"),
         )
         self._over: asyncio.Future[None]

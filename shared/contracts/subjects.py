@@ -65,3 +65,8 @@ def node_log_subject(agent_id: str) -> str:
 def desired_key(agent_id: str, kernel_id: str) -> str:
     """Return the key of one kernel in the desired-state bucket."""
     return f"{token(agent_id)}.{token(kernel_id)}"
+
+
+def inbox_prefix(user: str) -> str:
+    """Return below which subject a client's answers arrive; nobody else may listen there."""
+    return f"_INBOX_{token(user)}" if user else "_INBOX"

@@ -8,6 +8,7 @@ later, when whoever asked for it has long been told that it failed.
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
+from urllib.parse import unquote, urlsplit
 from weakref import WeakKeyDictionary
 
 import nats
@@ -21,6 +22,7 @@ from nats.errors import (
     StaleConnectionError,
 )
 
+from shared.contracts.subjects import inbox_prefix
 from shared.observability.logging import get_logger
 
 log = get_logger(__name__)
@@ -115,12 +117,15 @@ async def connect(
 ) -> Client:
     """Connect to NATS, trying until `timeout_s` has passed.
 
-    Raises `TimeoutError` when no server answered in time. `pending_size` is how many bytes are
+    Answers come to an inbox below a prefix that only the user of `url` may listen to. Raises
+    `TimeoutError` when no server answered in time. `pending_size` is how many bytes are
     kept for a reconnect; see the module's note before changing it.
     """
     hooks = Hooks(name)
+    inbox = inbox_prefix(unquote(urlsplit(url).username or ""))
+    wanted = options(name, hooks, pending_size=pending_size)
     async with asyncio.timeout(timeout_s):
-        client = await nats.connect(url, **options(name, hooks, pending_size=pending_size))
+        client = await nats.connect(url, inbox_prefix=inbox, **wanted)
     return adopt(client, hooks)
 
 

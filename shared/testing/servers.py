@@ -9,8 +9,9 @@ from typing import Final
 
 import asyncpg
 
-from deploy.embedded.nats import EmbeddedNats, NatsUser
+from deploy.embedded.nats import EmbeddedNats
 from deploy.embedded.postgres import EmbeddedPostgres
+from deploy.nats.configuration import NatsUser
 from shared.eventlog.migrate import migrate, role_of
 
 # A test kills processes, never the machine: the page cache outlives them, so nothing is lost.

@@ -1,0 +1,1 @@
+"""The configuration of the NATS server: who is there, and who may do what."""
