@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 from shared.contracts.base import Event
 from shared.eventlog.decider import Decider
 from shared.kernel.rejections import Rejection
+from shared.processes.process import Alarm, Input, Process, Reaction, Request
 
 S = TypeVar("S")
 C = TypeVar("C")
@@ -80,3 +81,54 @@ class Given(Generic[S, C, X]):
 def given(decider: Decider[S, C, X], *events: Event) -> Given[S, C, X]:
     """Start from what has happened to one aggregate."""
     return Given(decider, events)
+
+
+class Reacted(Generic[S]):
+    """What an input led to; one of the methods says what it should have."""
+
+    def __init__(self, reaction: Reaction[S]) -> None:
+        self.reaction = reaction
+
+    @property
+    def state(self) -> S:
+        """The state after the input."""
+        return self.reaction.state
+
+    def expect(self, *asked: Request | Alarm) -> "Reacted[S]":
+        """Assert that exactly these commands and alarms are asked for, in this order."""
+        assert (*self.reaction.requests, *self.reaction.alarms) == asked
+        assert not self.reaction.is_done
+        return self
+
+    def requests(self, *steps: str) -> "Reacted[S]":
+        """Assert that the commands of exactly these steps are asked for."""
+        assert tuple(request.step for request in self.reaction.requests) == steps
+        return self
+
+    def done(self) -> "Reacted[S]":
+        """Assert that the process has ended and asks for nothing more."""
+        assert self.reaction.is_done
+        assert self.reaction.requests == ()
+        return self
+
+
+class Following(Generic[S]):
+    """A process and the inputs that it has had."""
+
+    def __init__(self, process: Process[S], inputs: Sequence[Input]) -> None:
+        self._process = process
+        self._inputs = tuple(inputs)
+
+    def on(self, happened: Input) -> Reacted[S]:
+        """Give the process one more input; also asserts that it reacts the same way twice."""
+        state = self._process.initial
+        for earlier in self._inputs:
+            state = self._process.react(state, earlier).state
+        reaction = self._process.react(state, happened)
+        assert self._process.react(state, happened) == reaction
+        return Reacted(reaction)
+
+
+def following(process: Process[S], *inputs: Input) -> Following[S]:
+    """Start from the inputs that one process has had."""
+    return Following(process, inputs)
