@@ -13,7 +13,8 @@ HOME: Final = "/home/work"
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 USER: Final = "work"
 # A shell tells "not found" from "not allowed" as people know it: 127 and 126.
-RUN: Final = ("/bin/sh", "-c", 'cd "$HOME" && exec "$@"', "sh")
+RUN: Final = ("/bin/sh", "-c", 'exec "$@"', "sh")
+RUN_AT_HOME: Final = ("/bin/sh", "-c", 'cd "$HOME" && exec "$@"', "sh")
 USERLAND: Final = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 STATUS_PLACE: Final = "status-fd"
 # Memory file systems of the kernel's own; what is written there counts as its memory.
@@ -52,7 +53,7 @@ class Confinement(msgspec.Struct, frozen=True, kw_only=True):
             home = str(folder.work)
             environ = self._environ(job, home)
             return Wrapped([*RUN, *job.argv], environ, home, self.owner(job), None)
-        inner = [*self._become(job), *RUN, *job.argv]
+        inner = [*self._become(job), *RUN_AT_HOME, *job.argv]
         options = self._view(job, folder)
         argv = [self.bwrap, "--json-status-fd", STATUS_PLACE, *options, "--", *inner]
         return Wrapped(argv, self._environ(job, HOME), "/", None, 2)

@@ -26,18 +26,22 @@ def find_confinement(root: Path, *, sandbox: bool) -> tuple[Confinement, tuple[s
     is_root = os.geteuid() == 0
     base = _user_base() if is_root else None
     plain = Confinement(root=is_root, user_base=base)
-    if not sandbox:
-        return plain, ("The sandbox is switched off in this node's settings.",)
     bwrap, setpriv = find_programs()
-    if bwrap is None:
-        return plain, ("bubblewrap is not installed; kernels see this machine's file system.",)
-    if is_root and setpriv is None:
-        return plain, ("setpriv is not installed; bubblewrap is not used without it.",)
-    wanted = Confinement(root=is_root, user_base=base, bwrap=bwrap, setpriv=setpriv)
-    trouble = _try_out(wanted, root)
-    if trouble:
-        return plain, (f"bubblewrap does not work here and is not used: {trouble}",)
-    return wanted, ()
+    if not sandbox:
+        why = "The sandbox is switched off in this node's settings."
+    elif bwrap is None:
+        why = "bubblewrap is not installed; kernels see this machine's file system."
+    elif is_root and setpriv is None:
+        why = "setpriv is not installed; bubblewrap is not used without it."
+    else:
+        wanted = Confinement(root=is_root, user_base=base, bwrap=bwrap, setpriv=setpriv)
+        trouble = _try_out(wanted, root)
+        if not trouble:
+            return wanted, ()
+        why = f"bubblewrap does not work here and is not used: {trouble}"
+    if base is not None and not all(one.stat().st_mode & 0o001 for one in (root, *root.parents)):
+        return plain, (why, "Kernels cannot reach their home by its name, only as where they are.")
+    return plain, (why,)
 
 
 def _user_base() -> int:
