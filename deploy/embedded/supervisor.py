@@ -178,7 +178,6 @@ class Supervisor:
         """Tell where the running servers are; for administrative commands on this machine."""
         admin = self._passwords.postgres_admin
         document = {
-            "server_url": self._postgres.admin_url,
             "database_url": self._postgres.url("postgres", admin, DATABASE),
             "nats_url": self._nats.url(ADMINISTRATOR),
         }

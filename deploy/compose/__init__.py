@@ -1,0 +1,1 @@
+"""Several containers on one machine, with a Postgres and a NATS server of their own."""

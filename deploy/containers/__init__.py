@@ -1,0 +1,1 @@
+"""One image for everything; the command of a container says what it runs."""

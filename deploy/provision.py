@@ -1,0 +1,83 @@
+"""Brings schemas, roles and streams up to date on any Postgres and NATS; safe to repeat.
+
+    QM_ADMIN_DATABASE_URL=… QM_ADMIN_NATS_URL=… QM_PASSWORDS_FILE=… python -m deploy.provision
+
+The database's address is the administrator's; the database is made if it is missing.
+"""
+
+import asyncio
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+
+from shared.eventlog.migrate import migrate, role_of
+from shared.messaging.connection import close, connect
+from shared.messaging.streams import provision as provision_streams
+
+CONNECT_TIMEOUT_S = 30
+
+
+async def provision(
+    database_url: str, nats_url: str, passwords: Mapping[str, str], *, replicas: int | None = None
+) -> None:
+    """Do everything that the services need to find; `passwords` are the services' roles'."""
+    await _ensure_database(database_url)
+    await asyncio.gather(
+        _migrate(database_url, passwords), _provision_streams(nats_url, replicas=replicas)
+    )
+
+
+async def _ensure_database(database_url: str) -> None:
+    """Make the database; nobody connects to it unless it is granted."""
+    name = urlsplit(database_url).path.removeprefix("/")
+    connection = await asyncpg.connect(
+        urlunsplit(urlsplit(database_url)._replace(path="/postgres")), timeout=CONNECT_TIMEOUT_S
+    )
+    try:
+        query = "SELECT 1 FROM pg_database WHERE datname = $1"
+        if await connection.fetchval(query, name) is None:
+            quoted = '"' + name.replace('"', '""') + '"'
+            await connection.execute(f"CREATE DATABASE {quoted}")
+            await connection.execute(f"REVOKE ALL ON DATABASE {quoted} FROM public")
+    finally:
+        await connection.close()
+
+
+async def _migrate(database_url: str, passwords: Mapping[str, str]) -> None:
+    await migrate(database_url, passwords=passwords)
+    name = urlsplit(database_url).path.removeprefix("/").replace('"', '""')
+    roles = ", ".join(role_of(service) for service in passwords)
+    connection = await asyncpg.connect(database_url, timeout=CONNECT_TIMEOUT_S)
+    try:
+        await connection.execute(f'GRANT CONNECT ON DATABASE "{name}" TO {roles}')
+    finally:
+        await connection.close()
+
+
+async def _provision_streams(nats_url: str, *, replicas: int | None) -> None:
+    client = await connect(nats_url, "provision")
+    try:
+        await provision_streams(client, replicas=replicas)
+    finally:
+        await close(client)
+
+
+def main() -> None:
+    """Provision what the environment names."""
+    passwords = json.loads(Path(os.environ["QM_PASSWORDS_FILE"]).read_text())
+    asyncio.run(
+        provision(
+            os.environ["QM_ADMIN_DATABASE_URL"],
+            os.environ["QM_ADMIN_NATS_URL"],
+            passwords["postgres"],
+            replicas=int(os.environ.get("QM_STREAM_REPLICAS", "0")) or None,
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
