@@ -21,6 +21,7 @@ from services.gateway.cli.settings import (
 
 TIMEOUT: Final = httpx.Timeout(30.0, connect=5.0)
 TRIES: Final = 3
+TASK_PAUSES_S: Final = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
 LONGEST_WAIT_S: Final = 5.0
 
 
@@ -55,6 +56,17 @@ class Api:
     def delete(self, path: str, **query: Any) -> dict[str, Any]:
         """Delete, at most once; returns {} where the answer has no body."""
         return self._ask("DELETE", path, query=query)
+
+    def finish(self, task_id: str) -> dict[str, Any]:
+        """Wait until a task is over and return it; raises CliError when it fails or takes long."""
+        for pause_s in TASK_PAUSES_S:
+            task = self.get(f"/v1/tasks/{task_id}")
+            if task["status"] == "done":
+                return task
+            if task["status"] != "running":
+                raise CliError(f"it {task['status']}: {task.get('error') or task.get('message')}")
+            time.sleep(pause_s)
+        raise CliError("it was accepted but is not visible yet; look again in a moment")
 
     @contextmanager
     def stream(self, path: str, accept: str, **query: Any) -> Iterator[httpx.Response]:

@@ -8,12 +8,13 @@ from urllib.parse import quote
 from litestar import MediaType, Request, Response
 from litestar.exceptions import HTTPException
 
+from services.gateway.http.failures import answer_bug, answer_outage
 from services.gateway.http.problems import Refused, of_status, problem_headers
 from services.gateway.pages.console import Console
 from services.gateway.pages.guards import protect
 from services.gateway.pages.languages import N_
 from services.gateway.pages.visits import START, Visit, own_address
-from shared.kernel.rejections import Rejection
+from shared.kernel.rejections import Rejection, unavailable
 
 SOMETHING: Final = N_("Something went wrong")
 TITLES: Final = {
@@ -23,6 +24,9 @@ TITLES: Final = {
     413: N_("Too large"),
     503: N_("Not available now"),
 }
+
+AWAY: Final = unavailable("database_away", "The read models do not answer now; try again.", 2)
+BUG: Final = unavailable("internal_error", "Something is wrong on our side. It is logged.")
 
 
 class Failures:
@@ -38,6 +42,16 @@ class Failures:
     def http_error(self, request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
         """Answer what the HTTP machinery found wrong before a handler ran."""
         return self._answer(request, of_status(error.status_code, error.detail), error.status_code)
+
+    def outage(self, request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+        """Answer that our own database does not answer right now; it is logged."""
+        answer_outage(request, error)
+        return self._answer(request, AWAY, 503)
+
+    def bug(self, request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+        """Answer a bug of ours: it is in the log under the request's id."""
+        answer_bug(request, error)
+        return self._answer(request, BUG, 500)
 
     def _answer(
         self, request: Request[Any, Any, Any], rejection: Rejection, status: int

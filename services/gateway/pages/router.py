@@ -13,6 +13,7 @@ from litestar.types import ControllerRouterHandler
 from services.gateway.api.routing import operation
 from services.gateway.auth.permissions import PUBLIC
 from services.gateway.gateway import Gateway
+from services.gateway.http.failures import OUTAGES
 from services.gateway.http.problems import Refused
 from services.gateway.pages import agents, live, login, queue, session_changes, sessions
 from services.gateway.pages.assets import load_assets
@@ -71,7 +72,12 @@ def console_routes(gateway: Gateway) -> list[ControllerRouterHandler]:
         middleware=[DefineMiddleware(CSRFMiddleware, config=forgery)],
         before_request=same_site,
         after_request=protect,
-        exception_handlers={Refused: failures.refused, HTTPException: failures.http_error},
+        exception_handlers={
+            Refused: failures.refused,
+            HTTPException: failures.http_error,
+            **dict.fromkeys(OUTAGES, failures.outage),
+            Exception: failures.bug,
+        },
         opt=operation(PUBLIC),
         include_in_schema=False,
     )

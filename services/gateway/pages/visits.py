@@ -60,6 +60,7 @@ class Frame:
     role: str = ""
     password_change_required: bool = False
     navigation: list[NavigationItem] = field(default_factory=list)
+    stale: list[dict[str, str]] = field(default_factory=list)
     troubles: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -136,6 +137,9 @@ class Visit:
         if not isinstance(person, Rejection):
             frame.email = person["email"] or ""
             frame.password_change_required = person["password_change_required"]
+        frame.stale = [
+            {"service": service, "as_of": as_of} for service, as_of in self.gateway.system.stale()
+        ]
         frame.troubles = [
             {"service": part.name, "status": part.status, "lag": part.lag}
             for part in await self.gateway.system.components()

@@ -73,7 +73,7 @@ def run(
         raise click.UsageError("--follow and --wait watch one session; leave --count out")
     with connect(cli) as api:
         made = api.post("/v1/sessions", _body(command, count, given))
-        created = made.get("items", [made])
+        created = _created(api, made)
         if not (follow or wait):
             _tell(created, made, as_json=cli.as_json)
             return
@@ -104,6 +104,15 @@ def _name(command: tuple[str, ...], session_type: str) -> str:
     stem = PurePath(command[0]).name if command else session_type
     kept = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in stem)
     return f"{kept.strip('-')[:40] or session_type}-{secrets.token_hex(3)}"
+
+
+def _created(api: Api, made: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the new sessions, also when the gateway could not show them yet (202)."""
+    if "task_id" not in made:
+        items: list[dict[str, Any]] = made.get("items", [made])
+        return items
+    api.finish(str(made["task_id"]))
+    return [api.get(f"/v1/sessions/{session_id}") for session_id in made["session_ids"]]
 
 
 def _tell(created: list[dict[str, Any]], made: dict[str, Any], *, as_json: bool) -> None:

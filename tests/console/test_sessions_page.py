@@ -1,0 +1,148 @@
+"""The sessions page in a real browser, on a real installation."""
+
+import signal
+import uuid
+from os import kill
+
+import pytest
+from playwright.sync_api import expect
+
+from shared.testing.installation import submit, wait_status
+from tests.console.conftest import enter
+
+pytestmark = pytest.mark.console
+
+SMALL = {"cpu": "0.25", "mem": "64m"}
+
+
+def name(stem):
+    return f"{stem}-{uuid.uuid4().hex[:8]}"
+
+
+def batch(called, *command, **more):
+    body = {"name": called, "type": "batch", "image": "local/host:latest", "resources": SMALL}
+    return body | {"command": list(command)} | more
+
+
+def row(page, called):
+    return page.locator("#sessions tr", has_text=called)
+
+
+def fill_in(page, called, command, cpu="0.25", mem="64m"):
+    page.click("text=New session")
+    form = page.locator("#new-session")
+    form.locator("#name").fill(called)
+    form.locator("#command").fill(command)
+    form.locator("#cpu").fill(cpu)
+    form.locator("#mem").fill(mem)
+    return form
+
+
+def test_a_session_is_submitted_and_seen_to_its_end_without_a_reload(admin):
+    page, called = admin.page, name("hello")
+    page.evaluate("window.sameDocument = true")
+    fill_in(page, called, "sh -c 'echo \"hello console\"; exit 3'").locator("[type=submit]").click()
+    expect(page.locator("#dialog")).not_to_be_visible()
+    expect(page.locator("#toasts")).to_contain_text("submitted")
+    expect(row(page, called)).to_contain_text("Terminated")
+    expect(row(page, called)).to_contain_text("exit code 3")
+    assert page.evaluate("window.sameDocument") is True
+
+    row(page, called).get_by_role("link", name=called).first.click()
+    drawer = page.locator("#drawer")
+    expect(drawer.locator("#log")).to_contain_text("hello console")
+    expect(drawer.locator(".steps li").first).to_contain_text("Pending")
+    expect(drawer.locator(".steps li").last).to_contain_text("Terminated")
+    page.keyboard.press("Escape")
+    expect(drawer).not_to_be_visible()
+    assert page.evaluate("document.activeElement.textContent") == called
+
+
+def test_what_happens_elsewhere_is_seen_here(admin, client):
+    page, called = admin.page, name("elsewhere")
+    expect(page.locator("body")).to_have_attribute("data-live", "on")
+    made = submit(client, batch(called, "sleep", "120"))
+    expect(row(page, called)).to_contain_text("Running")
+    client.delete(f"/v1/sessions/{made['id']}")
+    expect(row(page, called)).to_contain_text("Terminated")
+    expect(row(page, called)).to_contain_text("by its user")
+
+
+def test_a_log_is_followed_while_it_is_written(admin, client):
+    page, called = admin.page, name("follow")
+    script = 'echo first; while [ ! -e go ]; do sleep 0.05; done; echo "second line"'
+    made = submit(client, batch(called, "sh", "-c", f"(sleep 2; touch go) & {script}"))
+    page.goto(f"/console/sessions/{made['id']}")
+    expect(page.locator("#log")).to_contain_text("first")
+    expect(page.locator("#log")).to_contain_text("second line")
+    expect(page.locator("#state")).to_have_attribute("data-status", "TERMINATED")
+
+
+def test_a_wrong_form_says_what_is_wrong_in_place_and_keeps_what_was_typed(admin):
+    page, called = admin.page, name("wrong")
+    form = fill_in(page, called, "echo 'unclosed", cpu="two")
+    form.locator("[type=submit]").click()
+    expect(page.locator("#command-error")).to_contain_text("never closed")
+    expect(page.locator("#command")).to_have_attribute("aria-invalid", "true")
+    assert page.locator("#name").input_value() == called
+    assert page.locator("#cpu").input_value() == "two"
+
+    page.locator("#command").fill("echo closed")
+    page.locator("#new-session [type=submit]").click()
+    expect(page.locator("#cpu-error")).to_contain_text("two")
+    page.locator("#cpu").fill("0.25")
+    page.locator("#new-session [type=submit]").click()
+    expect(row(page, called)).to_contain_text("Terminated")
+
+
+def test_terminating_asks_first_and_then_ends_the_session(admin, client):
+    page, called = admin.page, name("stop-me")
+    made = submit(client, batch(called, "sleep", "300"))
+    wait_status(client, made["id"], {"RUNNING"})
+    row(page, called).get_by_role("link", name=f"Terminate {called}").click()
+    dialog = page.locator("#dialog")
+    expect(dialog).to_contain_text(f"Terminate {called}?")
+    dialog.get_by_text("Keep it").click()
+    expect(dialog).not_to_be_visible()
+    assert client.get(f"/v1/sessions/{made['id']}").json()["status"] == "RUNNING"
+
+    row(page, called).get_by_role("link", name=f"Terminate {called}").click()
+    dialog.get_by_role("button", name="Terminate").click()
+    expect(row(page, called)).to_contain_text("Terminated")
+    expect(row(page, called).get_by_role("link", name=f"Terminate {called}")).to_have_count(0)
+
+
+def test_a_list_is_searched_and_narrowed_in_its_address(admin, client):
+    page, called = admin.page, name("findable")
+    made = submit(client, batch(called, "true"))
+    wait_status(client, made["id"], {"TERMINATED"})
+    page.fill("#search", called)
+    expect(page.locator("#sessions tbody tr")).to_have_count(1)
+    assert f"name={called}" in page.url
+    page.goto(f"/console/sessions?tab=running&name={called}")
+    expect(page.locator("#sessions")).to_contain_text("Nothing matches")
+
+
+def test_while_the_scheduler_is_away_pages_are_read_and_a_form_keeps_its_input(admin, installation):
+    page, called = admin.page, name("later")
+    scheduler = installation.pid("scheduler")
+    kill(scheduler, signal.SIGSTOP)
+    try:
+        form = fill_in(page, called, "true")
+        form.locator("[type=submit]").click()
+        expect(page.locator("#new-session .note")).to_be_visible(timeout=30_000)
+        assert page.locator("#name").input_value() == called
+        page.goto("/console/sessions")
+        expect(page.locator("h1")).to_have_text("Sessions")
+    finally:
+        kill(scheduler, signal.SIGCONT)
+    fill_in(page, f"{called}-again", "true").locator("[type=submit]").click()
+    expect(row(page, f"{called}-again")).to_contain_text("Terminated", timeout=60_000)
+
+
+def test_two_readers_see_the_same_change(admin, visit, installation):
+    other = enter(visit, installation)
+    called = name("both")
+    fill_in(admin.page, called, "true").locator("[type=submit]").click()
+    for reader in (admin, other):
+        expect(row(reader.page, called)).to_contain_text("Terminated")
