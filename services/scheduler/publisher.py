@@ -8,8 +8,6 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
-from shared.messaging.desired import DesiredState, DesiredUnavailable
-
 from services.scheduler.books import Books
 from services.scheduler.domain.session import Kernel, Session
 from services.scheduler.specs import SpecMaker
@@ -17,6 +15,7 @@ from shared.contracts.base import Event, Sealed
 from shared.contracts.kernels import KernelPresence, KernelSpec
 from shared.contracts.scheduler import KernelTerminated, SessionScheduled, SessionTerminating
 from shared.contracts.subjects import desired_key
+from shared.messaging.desired import DesiredState, DesiredUnavailable
 from shared.observability.logging import get_logger
 from shared.security.sealing import SealBroken
 
@@ -39,18 +38,28 @@ class Wish(NamedTuple):
 class Publisher:
     """Brings wishes into the bucket, one after the other for each kernel.
 
-    `broken` is told of a kernel whose environment does not open: it can't be started.
+    `broken` is told of a kernel whose environment does not open: it can't be started. `lost` is
+    called when the bucket turns out to be a new one, and shall have everything compared.
     """
 
     def __init__(
-        self, desired: DesiredState, specs: SpecMaker, broken: Callable[[KernelSpec], None]
+        self,
+        desired: DesiredState,
+        specs: SpecMaker,
+        *,
+        broken: Callable[[KernelSpec], None],
+        lost: Callable[[], None],
     ) -> None:
         self._desired = desired
         self._specs = specs
         self._broken = broken
+        self._lost = lost
+        self._is_marked = False
         self._wishes: dict[Key, Wish | None] = {}
         self._strays: set[Key] = set()
         self._compare_with: dict[Key, Wish] | None = None
+        self._unmarked = True
+        self._compared = False
         self._wake = asyncio.Event()
 
     @property
@@ -77,6 +86,7 @@ class Publisher:
                 wanted[kernel.place.agent_id, kernel.kernel_id] = self._wish(session, kernel)
         self._strays.clear()
         self._compare_with = wanted
+        self._unmarked = True
         self._wake.set()
 
     def repeat(self, books: Books, agent_id: str, kernel_ids: Sequence[str]) -> None:
@@ -110,6 +120,7 @@ class Publisher:
             try:
                 await self._compare()
                 await self._write()
+                await self._mark()
                 pause_s = 0.1
             except DesiredUnavailable as problem:
                 log.warning("desired_state_waits", problem=str(problem), waiting=self.waiting)
@@ -127,9 +138,10 @@ class Publisher:
         return Wish(self._specs.spec(session, kernel), request.user_id, request.environ)
 
     async def _compare(self) -> None:
-        if self._compare_with is None:
+        request = self._compare_with
+        if request is None:
             return
-        wanted = dict(self._compare_with)
+        wanted = dict(request)
         found = await self._desired.all()
         named = {desired_key(*key): key for key in wanted}
         for name, spec in found.items():
@@ -142,6 +154,7 @@ class Publisher:
             # what a commit wished meanwhile is newer
             self._wishes.setdefault(key, wish)
         self._compare_with = None
+        self._compared = True
 
     async def _write(self) -> None:
         while self._wishes:
@@ -157,6 +170,13 @@ class Publisher:
                     problem = result
             if problem is not None:
                 raise problem
+        return has_written
+
+    async def _mark(self) -> None:
+        """Say that the bucket names all: from then on a node ends what it does not name."""
+        if self._unmarked and self._compared and not self.waiting:
+            await self._desired.mark_complete()
+            self._unmarked = False
 
     async def _bring(self, key: Key, wish: Wish | None) -> None:
         agent_id, kernel_id = key

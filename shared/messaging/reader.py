@@ -9,6 +9,7 @@ new one at the position it has reached. It never waits in silence for what will 
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
@@ -44,6 +45,7 @@ class ReaderLostError(Exception):
 class Delivery(NamedTuple):
     """One message: its sequence in the stream, and how many were still to come after it."""
 
+    subject: str
     sequence: int
     pending: int
     headers: dict[str, str]
@@ -51,12 +53,23 @@ class Delivery(NamedTuple):
 
 
 class StreamReader:
-    """Reads `stream` from the sequence after `after`; use it as a context manager."""
+    """Reads `stream` from the sequence after `after`; use it as a context manager.
 
-    def __init__(self, nats: Client, stream: str, after: int, *, batch: int = BATCH) -> None:
+    With `newest_of` it reads the newest message of each subject that matches one of these, and
+    then whatever follows.
+    """
+
+    def __init__(
+        self,
+        nats: Client,
+        stream: str,
+        after: int = 0,
+        *,
+        newest_of: Sequence[str] = (),
+        batch: int = BATCH,
+    ) -> None:
         self._nats = nats
         self._stream = stream
-        self._after = after
         self._batch = batch
         self._name = f"r{new_id().replace('-', '')}"
         self._buffer: deque[Msg] = deque()
@@ -75,24 +88,31 @@ class StreamReader:
             }
         )
         self.last_sequence = 0
+        self.pending = 0
+        self._config = ConsumerConfig(
+            name=self._name,
+            ack_policy=AckPolicy.NONE,
+            inactive_threshold=INACTIVE_S,
+            mem_storage=True,
+            num_replicas=1,
+        )
+        if newest_of:
+            self._config.deliver_policy = DeliverPolicy.LAST_PER_SUBJECT
+            self._config.filter_subjects = list(newest_of)
+        else:
+            self._config.deliver_policy = DeliverPolicy.BY_START_SEQUENCE
+            self._config.opt_start_seq = after + 1
 
     async def __aenter__(self) -> Self:
-        """Make the consumer; `last_sequence` is then where the stream ended at that moment."""
+        """Make the consumer.
+
+        Then `last_sequence` is where the stream ended, and `pending` how much there is to read.
+        """
         try:
             js = self._nats.jetstream(timeout=API_TIMEOUT_S)
             self._subscription = await self._nats.subscribe(self._inbox, cb=self._receive)
-            await js.add_consumer(
-                self._stream,
-                ConsumerConfig(
-                    name=self._name,
-                    deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
-                    opt_start_seq=self._after + 1,
-                    ack_policy=AckPolicy.NONE,
-                    inactive_threshold=INACTIVE_S,
-                    mem_storage=True,
-                    num_replicas=1,
-                ),
-            )
+            consumer = await js.add_consumer(self._stream, self._config)
+            self.pending = consumer.num_pending or 0
             self.last_sequence = (await js.stream_info(self._stream)).state.last_seq
         except (NatsError, OSError, TimeoutError) as problem:
             await self._close()
@@ -176,4 +196,10 @@ class StreamReader:
 def _delivery(message: Msg) -> Delivery:
     tokens = message.reply.split(".")
     first = 5 if len(tokens) == _SHORT else 7  # with a domain there are two more in front
-    return Delivery(int(tokens[first]), int(tokens[first + 3]), message.headers or {}, message.data)
+    return Delivery(
+        message.subject,
+        int(tokens[first]),
+        int(tokens[first + 3]),
+        message.headers or {},
+        message.data,
+    )
