@@ -54,7 +54,8 @@ def argv_of(spec: KernelSpec) -> tuple[str, ...]:
     """Return what is run: the command as given, or a placeholder where none is needed."""
     if spec.command:
         return spec.command
-    if spec.session_type == "batch":
+    # The other kernels of a cluster session wait for what the main one tells them.
+    if spec.session_type == "batch" and spec.hostname.startswith("main"):
         raise StartRefusedError("A batch session needs a command, and this one has none.")
     return PLACEHOLDER
 

@@ -19,7 +19,7 @@ from services.agents.node.jobs import make_job
 from services.agents.node.journal import Journal
 from services.agents.node.logs import LogServer
 from services.agents.node.process.runtime import ProcessOptions, ProcessRuntime
-from services.agents.node.reconciler import DesiredChange, Reconciler
+from services.agents.node.reconciler import Reconciler
 from services.agents.node.reports import Reporter
 from services.agents.node.runtime import KernelJob, RuntimeProfile, StartRefusedError
 from services.agents.node.settings import NodeSettings, slots_override
@@ -28,6 +28,7 @@ from shared.contracts.base import Sealed
 from shared.kernel.clock import Clock
 from shared.kernel.slots import Slots, add
 from shared.messaging.command_client import CommandClient
+from shared.messaging.desired import DesiredChange
 from shared.security.environ import open_on_node
 from shared.security.sealing import NodeKey, SealBroken
 
@@ -54,6 +55,7 @@ class Node:
         self._key: NodeKey | None = None
         self._data = settings.agent_data
         self._lock: int | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self.journal = Journal(self._data / JOURNAL)
         self._accelerators = NvidiaDevices(settings.gpu_mode)
 
@@ -98,16 +100,24 @@ class Node:
         await self.logs.start()
         _log.info("node_open", agent=self._settings.agent_id, isolation=profile.isolation)
 
-    async def beat(self) -> None:
-        """Send heartbeats until cancelled."""
-        await self.heartbeat.run(self.reconciler.presences, self.reconciler.living)
-
-    async def follow(self, changes: AsyncIterator[DesiredChange]) -> None:
-        """Bring about what is desired, for as long as the changes go on."""
-        await self.reconciler.follow(changes)
+    async def run(self, changes: AsyncIterator[DesiredChange]) -> None:
+        """Bring about what is desired, report and beat, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            self._tasks = [
+                group.create_task(self.reconciler.follow(changes)),
+                group.create_task(self.reporter.run()),
+                group.create_task(
+                    self.heartbeat.run(self.reconciler.presences, self.reconciler.living)
+                ),
+            ]
+        # `close` has ended them; whoever called waits for the goodbye to be said.
+        await asyncio.Event().wait()
 
     async def close(self, goodbye: Goodbye) -> None:
         """Say goodbye and let go of everything; kernels go on running."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.logs.stop()
         await self.reconciler.stop()
         await self.heartbeat.beat(self.reconciler.presences(), self.reconciler.living(), goodbye)

@@ -3,42 +3,21 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable
-from typing import Final, TypeAlias
+from typing import Final
 
-import msgspec
 import structlog
 
-from services.agents.node.domain.kernel import Unwanted, Wish
+from services.agents.node.domain.kernel import Unwanted
 from services.agents.node.journal import Journal
 from services.agents.node.runtime import KernelKey, Runtime
 from services.agents.node.worker import JobMaker, KernelWorker
 from shared.contracts.kernels import KernelPresence, KernelSpec
 from shared.kernel.clock import Clock
+from shared.messaging.desired import DesiredChange, Dropped, Wanted
 
 LAUNCHES_AT_ONCE: Final = 8
 RETRY_S: Final = 5.0
 _log = structlog.get_logger(__name__)
-
-
-class Wanted(msgspec.Struct, frozen=True):
-    """The desired state names a kernel."""
-
-    spec: KernelSpec
-
-
-class Dropped(msgspec.Struct, frozen=True):
-    """The desired state has named a kernel and does not any more."""
-
-    kernel_id: str
-
-
-class Complete(msgspec.Struct, frozen=True):
-    """Everything desired has been seen; `kernel_ids` names it all."""
-
-    kernel_ids: frozenset[str]
-
-
-DesiredChange: TypeAlias = Wanted | Dropped | Complete
 
 
 class Reconciler:
@@ -64,7 +43,6 @@ class Reconciler:
         self._launches = asyncio.Semaphore(LAUNCHES_AT_ONCE)
         self._workers: dict[str, KernelWorker] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._complete = False
 
     async def recover(self) -> None:
         """Take up what the journal knows, and end what runs for no known kernel."""
@@ -82,15 +60,18 @@ class Reconciler:
         """Steer by the desired state until its end."""
         async for change in changes:
             if isinstance(change, Wanted):
-                self._steer(change.spec.kernel_id, change.spec)
+                # What is meant for another life of this name is not this node's affair.
+                if change.spec.incarnation in ("", self._journal.incarnation):
+                    self._worker(change.spec.kernel_id).steer(change.spec)
             elif isinstance(change, Dropped):
-                if self._complete and change.kernel_id in self._workers:
-                    self._steer(change.kernel_id, Unwanted())
+                self._release(change.kernel_id)
             else:
-                self._complete = True
-                for kernel_id in [*self._workers]:
-                    if kernel_id not in change.kernel_ids:
-                        self._steer(kernel_id, Unwanted())
+                for kernel_id in self._workers.keys() - change.kernel_ids:
+                    self._release(kernel_id)
+
+    def _release(self, kernel_id: str) -> None:
+        if kernel_id in self._workers:
+            self._workers[kernel_id].steer(Unwanted())
 
     def presences(self) -> tuple[KernelPresence, ...]:
         """Return every kernel known here."""
@@ -113,9 +94,6 @@ class Reconciler:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-    def _steer(self, kernel_id: str, wish: Wish) -> None:
-        self._worker(kernel_id).steer(wish)
 
     def _worker(self, kernel_id: str) -> KernelWorker:
         if kernel_id not in self._workers:

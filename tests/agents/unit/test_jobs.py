@@ -68,6 +68,10 @@ def test_a_batch_session_needs_a_command():
         job(command=None)
 
 
+def test_the_other_kernels_of_a_batch_session_wait_for_the_main_one():
+    assert job(command=None, hostname="sub1").argv == ("sleep", "infinity")
+
+
 def test_an_interactive_session_without_a_command_stays_until_it_is_ended():
     assert job(session_type="interactive", command=None).argv == ("sleep", "infinity")
     assert job(session_type="interactive", command=("jupyter",)).argv == ("jupyter",)

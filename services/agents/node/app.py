@@ -1,0 +1,38 @@
+"""Composes the node's daemon."""
+
+import asyncio
+import signal
+
+from services.agents.node.heartbeat import Goodbye
+from services.agents.node.node import Node
+from services.agents.node.settings import NodeSettings
+from shared.messaging.desired import DesiredState
+from shared.runtime.service import ServiceRuntime, run_service
+
+
+async def compose(runtime: ServiceRuntime) -> None:
+    """Put the daemon together from its parts."""
+    settings = runtime.settings
+    if not isinstance(settings, NodeSettings):
+        raise TypeError("the node needs its own settings")
+    node = Node(settings, runtime.nats, runtime.command_client, runtime.clock)
+    goodbye: Goodbye = "stopped"
+
+    def restart() -> None:
+        nonlocal goodbye
+        goodbye = "restarting"
+        runtime.stop()
+
+    async def leave() -> None:
+        await node.close(goodbye)
+
+    await node.open()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, restart)
+    desired = DesiredState(runtime.nats).watch(settings.agent_id)
+    runtime.background("node", node.run(desired))
+    runtime.on_stop(leave)
+
+
+def main() -> int:
+    """Run until told to stop; returns the exit status. Kernels outlive it."""
+    return run_service("node", compose, NodeSettings)
