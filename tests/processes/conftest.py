@@ -23,6 +23,13 @@ async def eventually(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
+async def found(log: EventLog, question: str, answer: int) -> None:
+    """Wait until a query has one number for its answer; fails at the deadline."""
+    async with asyncio.timeout(DEADLINE_S):
+        while await log.pool.fetchval(question) != answer:  # noqa: ASYNC110  # nobody announces it
+            await asyncio.sleep(0.005)
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def open_log(postgres: Databases, fake_clock: FakeClock) -> AsyncIterator[OpenLog]:
     url = await postgres.database("users")
