@@ -1,8 +1,7 @@
 """Health means lag: a process that answers but has fallen behind is not healthy.
 
     health = Health("users", version)
-    health.add("relay", relay.check)                  # returns a Check, may be async
-    health.add("projection:users", lag_check(lambda: runner.lag("users"), limit=1000))
+    health.add("relay", relay.check)                  # returns a Check with its lag; may be async
 
 `/healthz` says that the process answers. `/readyz` says whether every check passes: 200 with status
 `ok` or `degraded` (works, but something is stale), else 503 with `failed`. Both name the checks.
@@ -46,24 +45,6 @@ class HealthReport(msgspec.Struct, frozen=True, kw_only=True):
 CheckFunction = Callable[[], Check | Awaitable[Check]]
 
 
-def lag_check(
-    lag: Callable[[], int | None], limit: int, *, unit: str = "events", detail: str = ""
-) -> CheckFunction:
-    """Return a check on a lag: None (unknown) fails, above `limit` fails, above 0 is fine."""
-
-    def check() -> Check:
-        behind = lag()
-        if behind is None:
-            return Check(state="failed", detail=detail or "has not caught up yet", unit=unit)
-        if behind > limit:
-            return Check(
-                state="failed", detail=f"is more than {limit} {unit} behind", lag=behind, unit=unit
-            )
-        return Check(state="ok", lag=behind, unit=unit, detail=detail)
-
-    return check
-
-
 class Health:
     """The named checks of one process."""
 
@@ -75,10 +56,6 @@ class Health:
     def add(self, name: str, check: CheckFunction) -> None:
         """Add a check, or replace the one of that name."""
         self._checks[name] = check
-
-    def remove(self, name: str) -> None:
-        """Drop a check."""
-        self._checks.pop(name, None)
 
     async def report(self) -> HealthReport:
         """Run all checks at once, each for at most 2 s; one that raises has failed."""
