@@ -58,7 +58,7 @@ def permissions_of(name: str, agent_id: str) -> dict[str, Any] | None:
     else:
         publish, subscribe = _service(name)
     return {
-        "publish": {"allow": [f"{_API}.INFO", *publish]},
+        "publish": {"allow": [f"{_API}.INFO", f"tel.services.status.{name}", *publish]},
         "subscribe": {"allow": [f"{inbox_prefix(name)}.>", *subscribe]},
         "allow_responses": _ANSWERS,
     }
@@ -67,7 +67,6 @@ def permissions_of(name: str, agent_id: str) -> dict[str, Any] | None:
 def _service(name: str) -> tuple[list[str], list[str]]:
     streams = [event_stream(service) for service in INNER_SERVICES]
     publish = [_api(line, stream) for stream in streams for line in _READING]
-    publish.append(f"tel.services.status.{name}")
     subscribe = [command_subject(name, _ANYTHING), query_subject(name, _ANYTHING)]
     if name in INNER_SERVICES:
         publish.append(events_of(name))
