@@ -147,11 +147,6 @@ class _VersionedKeys:
         """Return the versions; the keys themselves are never shown."""
         return f"<{type(self).__name__} current={self.current} versions={sorted(self._keys)}>"
 
-    @property
-    def versions(self) -> tuple[int, ...]:
-        """Return the versions that still open, oldest first."""
-        return tuple(sorted(self._keys))
-
     def _content(self) -> _KeyFile:
         keys = {str(version): encode64(key) for version, key in sorted(self._keys.items())}
         return _KeyFile(format=FILE_FORMAT, current=self.current, keys=keys)
