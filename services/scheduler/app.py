@@ -1,7 +1,5 @@
 """Composes the scheduler: win the leadership, fold the log, then take commands."""
 
-from shared.messaging.desired import DesiredState
-
 from services.scheduler.handlers import SessionHandlers
 from services.scheduler.leadership import Leadership
 from services.scheduler.publisher import Publisher
@@ -24,6 +22,7 @@ from shared.eventlog.log import EventLog
 from shared.kernel.rejections import Rejection
 from shared.messaging import telemetry
 from shared.messaging.connection import on_reconnect
+from shared.messaging.desired import DesiredState
 from shared.projections.replica import Replica
 from shared.runtime.service import ServiceRuntime, run_service
 
@@ -67,7 +66,12 @@ async def _lead(
     )
     keyring = runtime.keyring()
     desired = DesiredState(runtime.nats)
-    publisher = Publisher(desired, SpecMaker(keyring, epoch), scheduler.cannot_start)
+    publisher = Publisher(
+        desired,
+        SpecMaker(keyring, epoch),
+        broken=scheduler.cannot_start,
+        lost=scheduler.compare_all,
+    )
     teller = QueueTeller(runtime.nats, lambda: (writer.books, writer.position))
     scheduler.open(writer, publisher, teller)
     handlers = SessionHandlers(

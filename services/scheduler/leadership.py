@@ -54,10 +54,7 @@ class Leadership:
                 await self._gone.wait()
                 log.warning("lock_lost", epoch=self.epoch)
                 await self._lock()
-                with reaching_postgres():
-                    epoch = await self._connection.fetchval(_STILL, NAME)
-                if epoch != self.epoch:
-                    raise LeadershipLost(f"epoch {epoch} has begun after {self.epoch}")
+                await self._check_epoch()
         finally:
             await self._let_go()
 
@@ -67,14 +64,21 @@ class Leadership:
             try:
                 if await self._try():
                     return
+                await self._check_epoch()
             except LogUnavailable as problem:
                 log.warning("lock_waits", problem=str(problem))
             # Postgres can't tell when an advisory lock is free without holding a transaction
             await asyncio.sleep(TRY_INTERVAL_S)
 
+    async def _check_epoch(self) -> None:
+        with reaching_postgres():
+            epoch = await self._log.pool.fetchval(_STILL, NAME)
+        if self.epoch and epoch != self.epoch:
+            raise LeadershipLost(f"epoch {epoch} has begun after {self.epoch}")
+
     async def _try(self) -> bool:
         with reaching_postgres():
-            if self._connection is None or self._connection.is_closed():
+            if self._connection is None or self._gone.is_set():
                 await self._let_go()
                 self._connection = await self._log.pool.acquire()
                 self._gone = asyncio.Event()

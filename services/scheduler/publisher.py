@@ -58,8 +58,6 @@ class Publisher:
         self._wishes: dict[Key, Wish | None] = {}
         self._strays: set[Key] = set()
         self._compare_with: dict[Key, Wish] | None = None
-        self._unmarked = True
-        self._compared = False
         self._wake = asyncio.Event()
 
     @property
@@ -86,7 +84,6 @@ class Publisher:
                 wanted[kernel.place.agent_id, kernel.kernel_id] = self._wish(session, kernel)
         self._strays.clear()
         self._compare_with = wanted
-        self._unmarked = True
         self._wake.set()
 
     def repeat(self, books: Books, agent_id: str, kernel_ids: Sequence[str]) -> None:
@@ -119,8 +116,8 @@ class Publisher:
             self._wake.clear()
             try:
                 await self._compare()
-                await self._write()
-                await self._mark()
+                if await self._write():
+                    await self._confirm()
                 pause_s = 0.1
             except DesiredUnavailable as problem:
                 log.warning("desired_state_waits", problem=str(problem), waiting=self.waiting)
@@ -153,10 +150,24 @@ class Publisher:
         for key, wish in wanted.items():
             # what a commit wished meanwhile is newer
             self._wishes.setdefault(key, wish)
-        self._compare_with = None
-        self._compared = True
+        self._is_marked = False
+        await self._write()
+        # only now may nodes take what is absent for unwanted
+        await self._desired.mark_complete()
+        self._is_marked = True
+        if self._compare_with is request:
+            self._compare_with = None
 
-    async def _write(self) -> None:
+    async def _confirm(self) -> None:
+        """See that what was written stands beside everything else, not in a bucket made anew."""
+        if self._is_marked and not await self._desired.is_complete():
+            log.warning("desired_bucket_is_new")
+            self._is_marked = False
+            self._lost()
+
+    async def _write(self) -> bool:
+        """Write until nothing is wished for; tell whether anything was."""
+        has_written = bool(self._wishes)
         while self._wishes:
             keys = list(self._wishes)[:AT_ONCE]
             taken = {key: self._wishes.pop(key) for key in keys}
@@ -171,12 +182,6 @@ class Publisher:
             if problem is not None:
                 raise problem
         return has_written
-
-    async def _mark(self) -> None:
-        """Say that the bucket names all: from then on a node ends what it does not name."""
-        if self._unmarked and self._compared and not self.waiting:
-            await self._desired.mark_complete()
-            self._unmarked = False
 
     async def _bring(self, key: Key, wish: Wish | None) -> None:
         agent_id, kernel_id = key

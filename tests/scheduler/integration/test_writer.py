@@ -1,0 +1,279 @@
+"""The single writer on a real log: one commit a batch, one answer a command, one leader."""
+
+import asyncio
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from services.scheduler.books import Books
+from services.scheduler.domain import resource_group, session_rules
+from services.scheduler.leadership import NAME, Leadership, LeadershipLost
+from services.scheduler.placement.model import Agent
+from services.scheduler.writer import WAITING_MAX, Decision, Writer
+from shared.contracts.base import Accepted, Actor, Meta
+from shared.eventlog.codecs import codec_for
+from shared.eventlog.log import EventLog
+from shared.eventlog.outcomes import StaleEpoch
+from shared.eventlog.pool import open_pool
+from shared.eventlog.records import CommandKey
+from shared.kernel.clock import SystemClock
+from shared.kernel.rejections import Rejection
+from tests.scheduler.unit.sessions import START, enqueued
+
+META = Meta(actor=Actor(kind="user", id="u1"), correlation_id="c1")
+AGENT = Agent("a1", "default", "x86_64", {"cpu": 4000}, incarnation="i1")
+
+
+async def fold(event_log):
+    books = Books()
+    async for recorded in event_log.fold_all():
+        books.apply(recorded.event, recorded.meta.correlation_id)
+    books.put_agent(AGENT)
+    return books
+
+
+class Running:
+    """A writer at work, and what its commits made true."""
+
+    def __init__(self, event_log) -> None:
+        self.log = event_log
+        self.commits = []
+
+    async def start(self):
+        self.writer = Writer(
+            self.log,
+            await fold(self.log),
+            epoch=await self.log.take_epoch(NAME),
+            refold=lambda: fold(self.log),
+            committed=lambda _, events: self.commits.append(list(events)),
+            clock=SystemClock(),
+            retry_s=0.01,
+        )
+        self.task = asyncio.create_task(self.writer.run())
+        queue = self.writer.books.queues.get("default")
+        seed = resource_group.seed(queue.group if queue else None)
+        await self.writer.submit(lambda _: Decision(seed), META)
+        return self
+
+    async def stop(self):
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+
+    async def enqueue(self, name, key=None, **more):
+        events = (enqueued(name, **more),)
+        return await self.writer.submit(
+            lambda _: Decision(events, {"session_ids": [name]}), META, key=key
+        )
+
+    async def terminate(self, session_id):
+        def decide(books):
+            session = books.sessions[session_id]
+            return Decision(
+                session_rules.terminate(
+                    session, forced=True, grace_s=0, at=START, is_reachable=lambda _: False
+                )
+            )
+
+        return await self.writer.submit(decide, META)
+
+    async def types(self):
+        return [event.type for event in await self.log.read(0, 10_000)]
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def event_log(postgres):
+    pool = await open_pool(await postgres.database("scheduler"), name="writer-test")
+    yield EventLog(pool, codec_for("scheduler"))
+    pool.terminate()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def running(event_log):
+    running = await Running(event_log).start()
+    yield running
+    await running.stop()
+
+
+async def test_an_enqueued_session_is_placed_in_the_same_commit(running):
+    outcome = await running.enqueue("s1")
+    assert isinstance(outcome, Accepted)
+    assert outcome.result == {"session_ids": ["s1"]}
+    assert [type(event).__name__ for event in running.commits[-1]] == [
+        "SessionEnqueued",
+        "SessionScheduled",
+    ]
+    assert outcome.position == await running.log.head()
+
+
+async def test_many_callers_share_commits(running):
+    before = len(running.commits)
+    outcomes = await asyncio.gather(*(running.enqueue(f"s{number}") for number in range(200)))
+    assert all(isinstance(outcome, Accepted) for outcome in outcomes)
+    assert len(running.commits) - before < 20
+    scheduled = [kind for kind in await running.types() if kind == "SessionScheduled"]
+    assert len(scheduled) == 4
+
+
+async def test_a_restart_finds_the_books_as_they_were(running):
+    await asyncio.gather(*(running.enqueue(f"s{number}", kernels=2) for number in range(10)))
+    await running.terminate("s0")
+    await running.terminate("s9")
+    before = running.writer.books.state()
+    await running.stop()
+    again = await Running(running.log).start()
+    assert again.writer.books.state() == before
+    assert again.writer.position == await running.log.head()
+    await again.stop()
+
+
+async def test_what_ends_makes_room_for_the_next_in_the_same_commit(running):
+    await asyncio.gather(*(running.enqueue(f"s{number}") for number in range(5)))
+    await running.terminate("s0")
+    assert [type(event).__name__ for event in running.commits[-1]] == [
+        "SessionTerminating",
+        "KernelTerminated",
+        "SessionTerminated",
+        "SessionScheduled",
+    ]
+
+
+async def test_a_repeated_command_gets_its_first_answer(running):
+    key = CommandKey("k1", "digest")
+    first = await running.enqueue("s1", key)
+    assert await running.enqueue("s2", key) == first
+    await running.stop()
+    again = await Running(running.log).start()
+    assert await again.enqueue("s3", key) == first
+    await again.stop()
+    assert (await running.types()).count("SessionEnqueued") == 1
+
+
+async def test_a_command_repeated_while_it_is_decided_is_done_once(running):
+    key = CommandKey("k1", "digest")
+    outcomes = await asyncio.gather(*(running.enqueue(f"s{number}", key) for number in range(5)))
+    assert len({outcome.result["session_ids"][0] for outcome in outcomes}) == 1
+    assert (await running.types()).count("SessionEnqueued") == 1
+
+
+async def test_a_key_that_stands_for_another_request_is_refused(running):
+    await running.enqueue("s1", CommandKey("k1", "digest"))
+    outcome = await running.enqueue("s2", CommandKey("k1", "other"))
+    assert isinstance(outcome, Rejection)
+    assert outcome.code == "idempotency_mismatch"
+
+
+async def test_a_stale_leader_is_refused_and_stops(running):
+    await running.log.take_epoch(NAME)
+    head = await running.log.head()
+    outcome = await running.enqueue("s1")
+    assert isinstance(outcome, Rejection)
+    assert outcome.code == "not_leader"
+    with pytest.raises(StaleEpoch):
+        await running.task
+    assert await running.log.head() == head
+
+
+async def test_a_bug_in_one_decision_does_not_stop_the_others(running):
+    def decide(_books):
+        raise ZeroDivisionError
+
+    failed, fine = await asyncio.gather(running.writer.submit(decide, META), running.enqueue("s1"))
+    assert isinstance(failed, Rejection)
+    assert failed.code == "internal_error"
+    assert isinstance(fine, Accepted)
+
+
+async def test_too_much_at_once_is_refused_plainly(running):
+    offered = [
+        asyncio.create_task(running.writer.submit(lambda _: Decision(()), META))
+        for _ in range(WAITING_MAX + 1)
+    ]
+    outcomes = await asyncio.gather(*offered)
+    refused = [outcome for outcome in outcomes if isinstance(outcome, Rejection)]
+    assert [outcome.code for outcome in refused] == ["overloaded"]
+
+
+async def test_what_is_unknown_after_lost_connections_is_read_from_the_log(running, postgres):
+    admin = await asyncpg.connect(postgres.server.admin_url())
+    accepted = []
+
+    async def client(number):
+        for turn in range(20):
+            name = f"s{number}-{turn}"
+            if isinstance(await running.enqueue(name), Accepted):
+                accepted.append(name)
+
+    async def cut():
+        for _ in range(10):
+            await admin.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity "
+                "where application_name = 'writer-test'"
+            )
+            await running.writer.submit(lambda _: Decision(()), META)
+
+    await asyncio.gather(cut(), *(client(number) for number in range(16)))
+    await admin.close()
+    assert (
+        await running.writer.read(lambda books: books.state()) == (await fold(running.log)).state()
+    )
+    enqueued_names = {
+        running.log.decode(event).event.name
+        for event in await running.log.read(0, 10_000)
+        if event.type == "SessionEnqueued"
+    }
+    assert accepted
+    assert set(accepted) <= enqueued_names
+    assert (await running.log.verify()).is_intact
+
+
+async def test_a_blocked_head_is_overtaken_after_its_tries(running):
+    await running.enqueue("small")
+    await running.enqueue("big", requested={"cpu": 4000})
+    await running.enqueue("next")
+    async with asyncio.timeout(20):
+        while "next" in {
+            entry.session.session_id
+            for entry in running.writer.books.queues["default"].planner.queue
+        }:
+            await running.writer.read(lambda _: None)
+            await asyncio.sleep(0.01)
+    waiting = running.writer.books.queues["default"].planner.queue
+    assert [entry.session.session_id for entry in waiting] == ["big"]
+
+
+async def test_the_next_leader_waits_for_the_place_and_gets_a_higher_epoch(event_log):
+    first, second = Leadership(event_log), Leadership(event_log)
+    epoch = await first.win()
+    keeper = asyncio.create_task(first.keep())
+    waiting = asyncio.create_task(second.win())
+    done, _ = await asyncio.wait([waiting], timeout=0.2)
+    assert not done
+    keeper.cancel()
+    await asyncio.gather(keeper, return_exceptions=True)
+    assert await waiting > epoch
+    await stop_keeping(second)
+
+
+async def test_a_leader_that_lost_its_lock_to_another_stops(event_log, postgres):
+    first, second = Leadership(event_log), Leadership(event_log)
+    await first.win()
+    admin = await asyncpg.connect(postgres.server.admin_url())
+    await admin.execute(
+        "select pg_terminate_backend(l.pid) from pg_locks l"
+        " join pg_stat_activity a on a.pid = l.pid"
+        " where l.locktype = 'advisory' and a.application_name = 'writer-test'"
+    )
+    await admin.close()
+    await second.win()
+    keeper = asyncio.create_task(first.keep())
+    await stop_keeping(second)
+    with pytest.raises(LeadershipLost):
+        await keeper
+
+
+async def stop_keeping(leadership):
+    keeper = asyncio.create_task(leadership.keep())
+    await asyncio.sleep(0)
+    keeper.cancel()
+    await asyncio.gather(keeper, return_exceptions=True)
