@@ -43,9 +43,7 @@ def root(
 def main() -> None:
     """Run the command line and leave with its exit code; Ctrl-C leaves with 130."""
     try:
-        root.main(prog_name="qm", standalone_mode=False)
-    except click.exceptions.Exit as end:
-        sys.exit(end.exit_code)
+        sys.exit(root.main(prog_name="qm", standalone_mode=False) or 0)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

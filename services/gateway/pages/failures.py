@@ -1,6 +1,7 @@
 """Refusals as pages: log in first, or a plain sentence and a way back."""
 
 import json
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
@@ -8,7 +9,7 @@ from urllib.parse import quote
 from litestar import MediaType, Request, Response
 from litestar.exceptions import HTTPException
 
-from services.gateway.http.failures import answer_bug, answer_outage
+from services.gateway.http.failures import OUTAGES, answer_bug, answer_outage
 from services.gateway.http.problems import Refused, of_status, problem_headers
 from services.gateway.pages.console import Console
 from services.gateway.pages.guards import protect
@@ -29,50 +30,54 @@ AWAY: Final = unavailable("database_away", "The read models do not answer now; t
 BUG: Final = unavailable("internal_error", "Something is wrong on our side. It is logged.")
 
 
-class Failures:
-    """Answers what page handlers raise."""
+Handlers = dict[int | type[Exception], Callable[[Request[Any, Any, Any], Any], Response[Any]]]
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
 
-    def refused(self, request: Request[Any, Any, Any], refused: Refused) -> Response[Any]:
-        """Answer a refusal: nobody is logged in, not found, not allowed, away."""
-        return self._answer(request, refused.rejection, refused.status)
+def handlers(console: Console) -> Handlers:
+    """Return what answers each kind of failure of a page.
 
-    def http_error(self, request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
-        """Answer what the HTTP machinery found wrong before a handler ran."""
-        return self._answer(request, of_status(error.status_code, error.detail), error.status_code)
+    They are functions and no methods: routers copy their handlers, whatever these hold.
+    """
 
-    def outage(self, request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-        """Answer that our own database does not answer right now; it is logged."""
-        answer_outage(request, error)
-        return self._answer(request, AWAY, 503)
+    def refused(request: Request[Any, Any, Any], error: Refused) -> Response[Any]:
+        return _answer(Visit(request, console), error.rejection, error.status)
 
-    def bug(self, request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-        """Answer a bug of ours: it is in the log under the request's id."""
-        answer_bug(request, error)
-        return self._answer(request, BUG, 500)
+    def http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
+        rejection = of_status(error.status_code, error.detail)
+        return _answer(Visit(request, console), rejection, error.status_code)
 
-    def _answer(
-        self, request: Request[Any, Any, Any], rejection: Rejection, status: int
-    ) -> Response[Any]:
-        visit = Visit(request, self._console)
-        if status == HTTPStatus.UNAUTHORIZED:
-            return _to_login(visit)
-        headers = dict(problem_headers(rejection, status))
-        if visit.is_fragment:
-            # Nothing is swapped: a toast says what happened, the page stays as it is.
-            headers |= toast(rejection.message) | {"HX-Reswap": "none"}
-            return Response(None, status_code=status, headers=headers, media_type=MediaType.HTML)
-        context = {
-            "title": visit.text(TITLES.get(status, SOMETHING)),
-            "explanation": rejection.message,
-            "request_id": visit.call.request_id,
-            "way_out": START,
-        }
-        page = visit.render("errors/page.html", context)
-        answer = Response(page, status_code=status, headers=headers, media_type=MediaType.HTML)
-        return protect(answer)
+    def outage(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+        answer_outage(request, error)  # logs it
+        return _answer(Visit(request, console), AWAY, 503)
+
+    def bug(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+        answer_bug(request, error)  # logs it
+        return _answer(Visit(request, console), BUG, 500)
+
+    return {
+        Refused: refused,
+        HTTPException: http_error,
+        **dict.fromkeys(OUTAGES, outage),
+        Exception: bug,
+    }
+
+
+def _answer(visit: Visit, rejection: Rejection, status: int) -> Response[Any]:
+    if status == HTTPStatus.UNAUTHORIZED:
+        return _to_login(visit)
+    headers = dict(problem_headers(rejection, status))
+    if visit.is_fragment:
+        # Nothing is swapped: a toast says what happened, the page stays as it is.
+        headers |= toast(rejection.message) | {"HX-Reswap": "none"}
+        return Response(None, status_code=status, headers=headers, media_type=MediaType.HTML)
+    context = {
+        "title": visit.text(TITLES.get(status, SOMETHING)),
+        "explanation": rejection.message,
+        "request_id": visit.call.request_id,
+        "way_out": START,
+    }
+    page = visit.render("errors/page.html", context)
+    return protect(Response(page, status_code=status, headers=headers, media_type=MediaType.HTML))
 
 
 def toast(message: str, *events: str) -> dict[str, str]:

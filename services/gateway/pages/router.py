@@ -5,7 +5,6 @@ from typing import Any, Final
 from litestar import Request, Response, Router, get
 from litestar.config.csrf import CSRFConfig
 from litestar.di import Provide
-from litestar.exceptions import HTTPException
 from litestar.middleware import DefineMiddleware
 from litestar.middleware.csrf import CSRFMiddleware
 from litestar.types import ControllerRouterHandler
@@ -13,12 +12,10 @@ from litestar.types import ControllerRouterHandler
 from services.gateway.api.routing import operation
 from services.gateway.auth.permissions import PUBLIC
 from services.gateway.gateway import Gateway
-from services.gateway.http.failures import OUTAGES
-from services.gateway.http.problems import Refused
 from services.gateway.pages import agents, live, login, queue, session_changes, sessions
 from services.gateway.pages.assets import load_assets
 from services.gateway.pages.console import Console
-from services.gateway.pages.failures import Failures
+from services.gateway.pages.failures import handlers
 from services.gateway.pages.files import static_file
 from services.gateway.pages.guards import protect, same_site
 from services.gateway.pages.rendering import Renderer
@@ -56,7 +53,6 @@ def console_routes(gateway: Gateway) -> list[ControllerRouterHandler]:
     """Return the console's routes; raises RuntimeError when htmx's package is not installed."""
     assets = load_assets()
     console = Console(gateway, Renderer(assets), assets)
-    failures = Failures(console)
     forgery = CSRFConfig(
         secret=gateway.keyring.fingerprint("csrf", "console"),
         cookie_name="qm_csrf",
@@ -72,12 +68,7 @@ def console_routes(gateway: Gateway) -> list[ControllerRouterHandler]:
         middleware=[DefineMiddleware(CSRFMiddleware, config=forgery)],
         before_request=same_site,
         after_request=protect,
-        exception_handlers={
-            Refused: failures.refused,
-            HTTPException: failures.http_error,
-            **dict.fromkeys(OUTAGES, failures.outage),
-            Exception: failures.bug,
-        },
+        exception_handlers=handlers(console),
         opt=operation(PUBLIC),
         include_in_schema=False,
     )

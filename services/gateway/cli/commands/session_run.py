@@ -79,7 +79,12 @@ def run(
             return
         if not cli.as_json:
             click.echo(f"{created[0]['name']}: submitted ({created[0]['id']})", err=True)
-        ctx.exit(_watch(api, created[0], follow=follow, as_json=cli.as_json))
+        try:
+            ctx.exit(_watch(api, created[0], follow=follow, as_json=cli.as_json))
+        except KeyboardInterrupt:
+            again = f"qm session logs -f {shlex.quote(created[0]['name'])}"
+            click.echo(f"\nThe session goes on; watch it again with: {again}", err=True)
+            raise
 
 
 def _body(command: tuple[str, ...], count: int, given: dict[str, Any]) -> dict[str, Any]:
