@@ -14,7 +14,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-from shared.contracts.subjects import event_stream, event_subject
+from shared.contracts.subjects import event_subject
 from shared.eventlog.codec import EventCodec
 from shared.eventlog.records import StoredEvent
 from shared.messaging.cloudevents import event_headers
@@ -55,7 +55,6 @@ class Publisher:
     def __init__(self, nats: Client, codec: EventCodec) -> None:
         self._nats = nats
         self._codec = codec
-        self._stream = event_stream(codec.service)
         self._inbox = nats.new_inbox()
         self._subscription: Subscription | None = None
         self._outstanding: set[int] = set()
@@ -95,7 +94,6 @@ class Publisher:
     async def _send(self, event: StoredEvent) -> None:
         aggregate, key = self._codec.address(event.type, event.stream)
         headers = event_headers(self._codec.service, event)
-        headers["Nats-Expected-Stream"] = self._stream
         headers["Nats-Expected-Last-Sequence"] = str(event.position - 1)
         await self._nats.publish(
             event_subject(self._codec.service, aggregate, key, event.type),
