@@ -9,7 +9,6 @@ from typing import Any
 import asyncpg
 import msgspec
 from nats.aio.client import Client
-from shared.messaging.desired import DesiredState
 
 from shared.contracts.agents import (
     AgentConnected,
@@ -40,6 +39,7 @@ from shared.kernel.ids import new_id
 from shared.messaging import telemetry
 from shared.messaging.commands import CommandClient
 from shared.messaging.connection import connect
+from shared.messaging.desired import DesiredState
 from shared.messaging.queries import QueryClient
 from shared.security.sealing import Keyring
 from shared.testing.servers import Databases, NatsServer
@@ -82,11 +82,16 @@ class World:
         self.queries = QueryClient(client)
         self.desired = DesiredState(client)
         self.database: asyncpg.Connection = None
+        self.admin_url = ""
+        self.patience_s = WAIT_S
+        self.session_ids: list[str] = []
         self.agents: Peer = None
         self.users: Peer = None
 
     async def send(self, command: Command, key: CommandKey | None = None) -> Reply:
-        return await self.commands.send(command, meta=META, idempotency=key, timeout_s=WAIT_S)
+        return await self.commands.send(
+            command, meta=META, idempotency=key, timeout_s=self.patience_s
+        )
 
     async def enqueue(self, name: str = "job", *, key: CommandKey | None = None, **more: Any):
         values = {
@@ -105,7 +110,9 @@ class World:
     async def enqueued(self, name: str = "job", **more: Any) -> list[str]:
         reply = await self.enqueue(name, **more)
         assert isinstance(reply, Accepted), reply
-        return list(reply.result["session_ids"])
+        session_ids = list(reply.result["session_ids"])
+        self.session_ids.extend(session_ids)
+        return session_ids
 
     async def terminate(self, session_id: str, **more: Any) -> Reply:
         return await self.send(TerminateSession(session_id=session_id, **more))
@@ -121,6 +128,16 @@ class World:
             "select type from events where stream = $1 order by version", f"session-{session_id}"
         )
         return [row["type"] for row in rows]
+
+    async def cut_off_scheduler(self) -> None:
+        """End every connection to Postgres of the scheduler that leads now."""
+        admin = await asyncpg.connect(self.admin_url)
+        await admin.execute(
+            "select pg_terminate_backend(a.pid) from pg_stat_activity a"
+            " join pg_locks l on l.pid = a.pid and l.locktype = 'advisory'"
+            " where a.application_name = 'scheduler' and a.datname = current_database()"
+        )
+        await admin.close()
 
     async def event(self, session_id: str, kind: str) -> dict[str, Any]:
         """Wait for an event of a session and return its data."""
@@ -279,6 +296,7 @@ async def world_of(
         event_log = EventLog(pool, codec_for(name))
         relay = asyncio.create_task(Relay(event_log, client).run())
         setattr(world, name, Peer(event_log, relay))
+    world.admin_url = databases.as_admin(urls["scheduler"])
     world.database = await asyncpg.connect(urls["scheduler"])
     await world.users.say(
         ProjectCreated(
