@@ -3,7 +3,6 @@
 from typing import Any, Final, cast
 
 from litestar import Litestar, Router
-from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 
@@ -37,15 +36,8 @@ ROUTES: Final[list[HTTPRouteHandler]] = [
 def make_application(gateway: Gateway, pages: list[Any]) -> Litestar:
     """Return the application: the API under our guard, and the console's pages."""
     described = openapi.document(ROUTES)
-    return Litestar(
+    application = Litestar(
         route_handlers=[Router("/", route_handlers=ROUTES, guards=[authorize]), *pages],
-        state=State(
-            {
-                "gateway": gateway,
-                documentation.OPENAPI_KEY: documentation.encode(described),
-                documentation.PAGE_KEY: docs_page.render(described).encode(),
-            }
-        ),
         exception_handlers={
             Refused: answer_refused,
             HTTPException: answer_http,
@@ -55,6 +47,11 @@ def make_application(gateway: Gateway, pages: list[Any]) -> Litestar:
         openapi_config=None,
         logging_config=None,
     )
+    # set afterwards: what is given to the constructor is copied, connections and all
+    application.state.gateway = gateway
+    application.state[documentation.OPENAPI_KEY] = documentation.encode(described)
+    application.state[documentation.PAGE_KEY] = docs_page.render(described).encode()
+    return application
 
 
 def make_edge(gateway: Gateway, authenticator: Authenticator, pages: list[Any]) -> Edge:

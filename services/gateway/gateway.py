@@ -1,6 +1,6 @@
 """Everything that a request handler may need, in one place; made once by `app`."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from services.gateway.auth.directory import Directory
 from services.gateway.auth.rate_limits import RateLimits
@@ -36,3 +36,7 @@ class Gateway(NamedTuple):
     keyring: Keyring
     clock: Clock
     is_https: bool
+
+    def __deepcopy__(self, _memo: dict[int, Any]) -> "Gateway":
+        """Return itself: Litestar copies what is registered, but connections exist once."""
+        return self

@@ -87,7 +87,7 @@ async def login(request: Request[Any, Any, Any]) -> ASGIResponse:
     return answer(msgspec.json.encode(body), 200, headers)
 
 
-@post("/v1/auth/logout", opt=operation("auth.logout", status=204), status_code=204)
+@post("/v1/auth/logout", opt=operation("auth.logout", status=204), status_code=200)
 async def logout(request: Request[Any, Any, Any]) -> ASGIResponse:
     """End the log-in session that the request's token belongs to, and remove the cookie."""
     gateway, asked = gateway_of(request), call(request)
@@ -140,7 +140,7 @@ async def get_login(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
 @delete(
     "/v1/auth/sessions/{key:str}",
     opt=operation("auth.sessions.revoke", status=204),
-    status_code=204,
+    status_code=200,
 )
 async def revoke_login(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
     """Revoke one of one's own log-in sessions; its token is no longer good."""

@@ -78,7 +78,7 @@ async def _created(gateway: Gateway, body: CreateSessionBody, session_ids: list[
 @delete(
     "/v1/sessions/{key:str}",
     opt=operation("sessions.terminate", parameters=(_FORCED,), status=204),
-    status_code=204,
+    status_code=200,
 )
 async def terminate(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
     """End a session: a pending one is cancelled, a running one stopped with a grace period."""

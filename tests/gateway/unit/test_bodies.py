@@ -1,4 +1,5 @@
 import json
+from contextlib import suppress
 
 import msgspec
 import pytest
@@ -58,10 +59,8 @@ def test_text_that_only_looks_like_a_nul_passes():
 @given(st.binary(max_size=200))
 def test_no_bytes_make_decoding_fail(raw):
     for kind in (CreateUserBody, CreateSessionBody):
-        try:
-            read_body(raw, kind)
-        except Refused as refused:
-            assert refused.status == 400
+        with suppress(Refused):
+            assert isinstance(read_body(raw, kind), kind)
 
 
 async def test_a_body_beyond_the_limit_is_refused_whether_it_says_so_or_not():
