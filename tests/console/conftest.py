@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from contextlib import closing
 
 import httpx
 import pytest
@@ -74,7 +75,7 @@ def installation(tmp_path_factory) -> Iterator[Installation]:
 @pytest.fixture(scope="package")
 def client(installation) -> Iterator[httpx.Client]:
     """A client logged in as the first administrator."""
-    with installation.client() as made:
+    with closing(installation.client()) as made:
         yield made
 
 
