@@ -144,14 +144,15 @@ class Installation:
 
     def client(self, timeout_s: float = 15.0) -> httpx.Client:
         """Return a client that is logged in as the first administrator."""
-        client = httpx.Client(base_url=self.endpoint, timeout=timeout_s)
         who = self.credentials()
-        answer = client.post(
-            "/v1/auth/login", json={"email": who["email"], "password": who["password"]}
+        answer = httpx.post(
+            f"{self.endpoint}/v1/auth/login",
+            json={"email": who["email"], "password": who["password"]},
+            timeout=timeout_s,
         )
         answer.raise_for_status()
-        client.headers["Authorization"] = f"Bearer {answer.json()['token']}"
-        return client
+        bearer = {"Authorization": f"Bearer {answer.json()['token']}"}
+        return httpx.Client(base_url=self.endpoint, timeout=timeout_s, headers=bearer)
 
 
 def run_qm(*arguments: str, timeout_s: float = 60.0) -> subprocess.CompletedProcess[str]:
