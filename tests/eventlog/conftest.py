@@ -1,6 +1,5 @@
 """A log of the users service on a real Postgres, and what the tests write to it."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
@@ -15,7 +14,6 @@ from shared.eventlog.pool import open_pool
 from shared.eventlog.records import Appended, Write
 from shared.testing.servers import Databases
 
-DEADLINE_S = 20.0
 META = Meta(actor=Actor(kind="service", id="tests"), correlation_id="c-1")
 
 
@@ -29,13 +27,6 @@ def write(name: str, version: int | None = None, count: int = 1) -> Write:
 
 async def append(log: EventLog, name: str, count: int = 1) -> Appended:
     return await log.append([write(name, count=count)], META)
-
-
-async def eventually(holds: Callable[[], bool]) -> None:
-    """Wait until something that nobody announces holds; fails at the deadline."""
-    async with asyncio.timeout(DEADLINE_S):
-        while not holds():  # noqa: ASYNC110  # nobody announces it
-            await asyncio.sleep(0.01)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -20,8 +20,9 @@ from shared.eventlog.relay import LogBehindStream, Relay
 from shared.eventlog.verify import verify_stream
 from shared.messaging import connection
 from shared.messaging.cloudevents import read_event
+from shared.testing.eventually import DEADLINE_S, eventually
 from shared.testing.servers import Databases, NatsServer
-from tests.eventlog.conftest import DEADLINE_S, META, append, eventually, write
+from tests.eventlog.conftest import META, append, write
 
 STREAM = event_stream("users")
 OpenLog = Callable[[], Awaitable[EventLog]]
@@ -49,14 +50,15 @@ async def relaying(log: EventLog, nats: Client) -> AsyncIterator[Relay]:
 async def reached(nats: Client, position: int) -> None:
     """Wait until the stream holds everything up to a position, and nothing else."""
     js = nats.jetstream(timeout=1)
-    async with asyncio.timeout(DEADLINE_S):
-        while True:
-            with suppress(NotFoundError, TimeoutError, *connection.AWAY):
-                state = (await js.stream_info(STREAM)).state
-                assert state.last_seq <= position
-                if state.last_seq == position == state.messages:
-                    return
-            await asyncio.sleep(0.01)
+
+    async def holds() -> bool:
+        with suppress(NotFoundError, TimeoutError, *connection.AWAY):
+            state = (await js.stream_info(STREAM)).state
+            assert state.last_seq <= position
+            return bool(state.last_seq == position == state.messages)
+        return False
+
+    await eventually(holds)
 
 
 async def assert_equal(log: EventLog, nats: Client) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 
 import pytest_asyncio
 from nats.aio.client import Client
@@ -19,8 +20,9 @@ from shared.messaging.commands import CommandClient, CommandContext, CommandServ
 from shared.processes.feed import EventFeed
 from shared.processes.manager import ProcessManager
 from shared.processes.timers import TimerQueue
+from shared.testing.eventually import eventually
 from shared.testing.servers import NatsServer
-from tests.processes.conftest import DEADLINE_S, OpenLog, found
+from tests.processes.conftest import OpenLog, found
 from tests.processes.transfer import CODEC, TRANSFER
 
 META = Meta(actor=Actor(kind="user", id="u-1"), correlation_id="request-1")
@@ -77,6 +79,10 @@ DONE = """
 """
 
 
+async def has_written(log: EventLog, events: int) -> bool:
+    return await log.head() >= events
+
+
 async def test_every_process_runs_once_though_the_service_is_restarted_again_and_again(
     open_log: OpenLog, nats: Client
 ):
@@ -86,9 +92,7 @@ async def test_every_process_runs_once_though_the_service_is_restarted_again_and
         await log.append([Write(f"domain-d{number}", 0, [created])], META)
     for life in range(3):
         async with service(await open_log(), nats):
-            async with asyncio.timeout(DEADLINE_S):
-                while await log.head() < PROCESSES * (1 + life):  # noqa: ASYNC110  # nobody tells
-                    await asyncio.sleep(0.002)
+            await eventually(partial(has_written, log, PROCESSES * (1 + life)))
     async with service(await open_log(), nats):
         await found(log, DONE, PROCESSES)
     ended = [e.event async for e in log.fold_all() if isinstance(e.event, LoginEnded)]

@@ -11,7 +11,7 @@ import pytest
 from shared.eventlog.log import EventLog
 from shared.processes.timers import Timer, TimerQueue, set_timer
 from shared.testing.clock import FakeClock
-from tests.processes.conftest import eventually
+from shared.testing.eventually import eventually
 
 
 def timer(clock: FakeClock, name: str, in_s: float, **payload: str) -> Timer:
