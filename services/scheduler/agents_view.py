@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from services.scheduler.placement.model import Agent, Device
+from services.scheduler.placement.model import Agent, Device, Shape
+from services.scheduler.placement.reasons import Impossible, never_fits
 from shared.contracts.agents import (
     AgentConnected,
     AgentLost,
@@ -18,6 +19,8 @@ from shared.contracts.base import Event
 # these run only what the host has; any other runtime can fetch an image that somebody offers
 RUNTIMES_WITHOUT_PULL: Final = frozenset({"process"})
 
+REMEMBERED_MAX: Final = 10_000
+
 
 class AgentsView:
     """Agents as placement sees them, what incarnations are over, and who offers which image."""
@@ -28,9 +31,13 @@ class AgentsView:
         self._offered: dict[str, tuple[str, ...]] = {}
         self._images: dict[str, set[str]] = {}
         self._schedulable: dict[str, bool] = {}
+        self._architectures: dict[tuple[str, str], str | None] = {}
+        self._verdicts: dict[tuple[str, Shape], Impossible | None] = {}
 
     def apply(self, event: Event) -> str | None:
         """Take in the next event; return the id of the agent that it changed, if any."""
+        self._architectures.clear()
+        self._verdicts.clear()
         match event:
             case AgentConnected() | AgentProfileChanged():
                 return self._profile(event.agent_id, event.incarnation, event.profile)
@@ -51,6 +58,25 @@ class AgentsView:
 
         None when nobody offers it. Of several the first by name counts.
         """
+        key = (image, group)
+        if key in self._architectures:
+            return self._architectures[key]
+        if len(self._architectures) >= REMEMBERED_MAX:
+            self._architectures.clear()
+        found = self._architectures[key] = self._find_architecture(image, group)
+        return found
+
+    def impossible(self, group: str, shape: Shape) -> Impossible | None:
+        """Tell why a group's agents could never hold a shape; None if they could."""
+        key = (group, shape)
+        if key in self._verdicts:
+            return self._verdicts[key]
+        if len(self._verdicts) >= REMEMBERED_MAX:
+            self._verdicts.clear()
+        verdict = self._verdicts[key] = never_fits(self.agents.values(), group, shape)
+        return verdict
+
+    def _find_architecture(self, image: str, group: str) -> str | None:
         everywhere = set(self._images.get(image, ()))
         here: set[str] = set()
         for agent_id, images in self._offered.items():

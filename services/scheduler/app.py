@@ -98,6 +98,7 @@ async def _lead(
     on_reconnect(runtime.nats, reconnected)
     runtime.background("writer", writer.run())
     runtime.background("publisher", publisher.run())
+    runtime.health.add("desired", publisher.check)
     runtime.background("teller", teller.run())
 
 

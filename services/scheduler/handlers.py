@@ -7,7 +7,6 @@ from services.scheduler.books import Books
 from services.scheduler.domain import enqueue as rules
 from services.scheduler.domain import session_rules
 from services.scheduler.domain.session import Session, SessionFact, evolve
-from services.scheduler.placement.reasons import never_fits
 from services.scheduler.users_view import UsersView
 from services.scheduler.writer import Decide, Decision, Outcome, Writer
 from shared.contracts.base import Accepted
@@ -140,8 +139,6 @@ class SessionHandlers:
                 user_id, command.project_id, command.domain
             ),
             is_name_taken=lambda name: (user_id, name) in books.names,
-            impossible=lambda shape: never_fits(
-                agents.agents.values(), command.resource_group, shape
-            ),
+            impossible=lambda shape: agents.impossible(command.resource_group, shape),
             new_id=new_id,
         )

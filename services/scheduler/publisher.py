@@ -16,12 +16,14 @@ from shared.contracts.kernels import KernelPresence, KernelSpec
 from shared.contracts.scheduler import KernelTerminated, SessionScheduled, SessionTerminating
 from shared.contracts.subjects import desired_key
 from shared.messaging.desired import DesiredState, DesiredUnavailable
+from shared.observability.health import Check
 from shared.observability.logging import get_logger
 from shared.security.sealing import SealBroken
 
 log = get_logger(__name__)
 
 AT_ONCE: Final = 64
+UNHEALTHY_LAG: Final = 1000
 PAUSE_MAX_S: Final = 5.0
 
 Key = tuple[str, str]
@@ -64,6 +66,10 @@ class Publisher:
     def waiting(self) -> int:
         """How many kernels' desired state isn't in the bucket yet."""
         return len(self._wishes) + (self._compare_with is not None)
+
+    def check(self) -> Check:
+        """Answer for health: how much of the desired state has not reached the bucket."""
+        return Check(state="ok" if self.waiting <= UNHEALTHY_LAG else "degraded", lag=self.waiting)
 
     def committed(self, books: Books, events: Iterable[Event]) -> None:
         """Take over what a commit has made true; the books must be as of that commit."""

@@ -78,6 +78,11 @@ class AgentIndex:
                 return best
         return None
 
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """The slots of all agents, in the order in which `Row.free` gives what is free."""
+        return self._slots
+
     def matching(self, shape: Shape) -> Iterator[Row]:
         """Walk the agents that offer the shape's image, whatever is free on them."""
         for row in self.rows.values():

@@ -1,6 +1,7 @@
 """Why a session waits, with the numbers behind, and what can never be placed at all."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from services.scheduler.placement.cluster import Cluster
@@ -9,8 +10,6 @@ from services.scheduler.placement.planner import GroupPlanner
 from services.scheduler.placement.queue import Entry
 from shared.contracts.scheduler import Reason, Violation
 from shared.kernel.slots import render_amount
-
-AGENTS_NAMED_MAX = 5
 
 
 class _Short(NamedTuple):
@@ -29,6 +28,7 @@ class Explainer:
     def __init__(self, planner: GroupPlanner) -> None:
         self._planner = planner
         self._answers: dict[Shape, Reason] = {}
+        self._censuses: dict[tuple[str, str], Counter[tuple[int, ...]]] = {}
         self._version = -1
 
     def reason(self, entry: Entry) -> Reason:
@@ -66,29 +66,48 @@ class Explainer:
         version = self._planner.cluster.version
         if version != self._version:
             self._answers.clear()
+            self._censuses.clear()
             self._version = version
         answer = self._answers.get(shape)
         if answer is None:
-            answer = self._answers[shape] = _explain(self._planner, shape)
+            answer = self._answers[shape] = _explain(self._planner, shape, self._census(shape))
         return answer
 
+    def _census(self, shape: Shape) -> Counter[tuple[int, ...]]:
+        """Return how many agents that offer the image have exactly so much free."""
+        key = (shape.image, shape.architecture)
+        census = self._censuses.get(key)
+        if census is None:
+            matching = self._planner.index.matching(shape)
+            census = self._censuses[key] = Counter(row.free for row in matching)
+        return census
 
-def _explain(planner: GroupPlanner, shape: Shape) -> Reason:
+
+def _explain(planner: GroupPlanner, shape: Shape, census: Counter[tuple[int, ...]]) -> Reason:
     name = planner.options.name
-    rows = list(planner.index.matching(shape))
-    if not rows:
+    agents = census.total()
+    if not agents:
         return Reason(
             code="no-agent-offers-image",
             message=f"None of {len(planner.index.rows)} agents of {name} offers {shape.image} "
             f"for {shape.architecture}.",
         )
-    short = _shortages(shape, [row.left() for row in rows])
+    slots = planner.index.slots
+
+    def amounts(slot: str) -> Counter[int]:
+        at = slots.index(slot) if slot in slots else None
+        counts: Counter[int] = Counter()
+        for free, count in census.items():
+            counts[0 if at is None else free[at]] += count
+        return counts
+
+    short = _shortages(shape, amounts)
     violations = tuple(_violation(name, one) for one in short)
     if shape.nodes() > 1:
         return Reason(
             code="not-enough-agents",
-            message=f"{shape.kernels} kernels must start together, and {len(rows)} agents "
-            f"of {name} have no room for all of them.{_sentence(short, len(rows))}",
+            message=f"{shape.kernels} kernels must start together, and {agents} agents "
+            f"of {name} have no room for all of them.{_sentence(short, agents)}",
             violations=violations,
         )
     if not short:
@@ -98,18 +117,20 @@ def _explain(planner: GroupPlanner, shape: Shape) -> Reason:
         )
     return Reason(
         code="not-enough-resources",
-        message=f"No agent of {name} has enough free.{_sentence(short, len(rows))}",
+        message=f"No agent of {name} has enough free.{_sentence(short, agents)}",
         violations=violations,
     )
 
 
-def _shortages(shape: Shape, frees: list[dict[str, int]]) -> list[_Short]:
+def _shortages(shape: Shape, amounts: Callable[[str], Counter[int]]) -> list[_Short]:
+    """Return the slots that are short; `amounts` gives how many agents have how much of one."""
     found = []
     for slot, amount in shape.per_node():
-        amounts = [free.get(slot, 0) for free in frees]
-        lacking = [amount - free for free in amounts if free < amount]
+        counts = amounts(slot)
+        lacking = {free: count for free, count in counts.items() if free < amount}
         if lacking:
-            found.append(_Short(slot, amount, min(lacking), len(lacking), max(amounts)))
+            least = amount - max(lacking)
+            found.append(_Short(slot, amount, least, sum(lacking.values()), max(counts)))
     return found
 
 
@@ -173,7 +194,7 @@ def never_fits(agents: Iterable[Agent], group: str, shape: Shape) -> Impossible 
     places = sum(_times(capacity, shape.per_node()) for capacity in empty)
     if places >= shape.nodes():
         return None
-    short = _shortages(shape, empty)
+    short = _shortages(shape, lambda slot: Counter(capacity.get(slot, 0) for capacity in empty))
     if shape.nodes() > 1 and places:
         message = f"All agents of {group} together could hold {places} of {shape.nodes()} kernels."
     else:
