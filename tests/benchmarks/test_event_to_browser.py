@@ -4,6 +4,7 @@ import asyncio
 import json
 import statistics
 import time
+from contextlib import closing
 from datetime import UTC, datetime
 
 import httpx
@@ -59,7 +60,7 @@ async def told(lines):
 
 
 async def event_to_browser_ms(installation):
-    with installation.client() as logged_in:
+    with closing(installation.client()) as logged_in:
         headers = dict(logged_in.headers)
     body = {
         "type": "batch",

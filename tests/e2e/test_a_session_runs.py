@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from shared.testing.installation import ROOT, read, run_qm, submit, wait_status
+from shared.testing.installation import ROOT, eventually, read, run_qm, submit, wait_status
 
 pytestmark = pytest.mark.e2e
 
@@ -51,7 +51,6 @@ def test_a_batch_session_runs_and_its_log_exit_code_and_history_are_there(client
         "SCHEDULED",
         "PREPARING",
         "RUNNING",
-        "TERMINATING",
         "TERMINATED",
     ]
 
@@ -87,11 +86,16 @@ def test_a_session_that_must_wait_says_why_and_is_placed_when_room_is_made(clien
     first = submit(client, batch("first", "sleep", "600", resources=whole))
     wait_status(client, first["id"], {"RUNNING"})
     second = submit(client, batch("second", "true", resources=whole))
-    queue = read(client, "/v1/sessions/pending?resource_group=default")
-    (entry,) = [item for item in queue["items"] if item["session"]["id"] == second["id"]]
-    assert entry["position"] == 1
-    assert entry["reason"]["code"]
-    assert any(item["slot"] == "cpu" for item in entry["reason"]["violations"])
+
+    def examined():
+        queue = read(client, "/v1/sessions/pending?resource_group=default")
+        (entry,) = [item for item in queue["items"] if item["session"]["id"] == second["id"]]
+        assert entry["reason"]["message"]
+        return entry if entry["reason"]["violations"] else None
+
+    entry = eventually("the scheduler has looked at the session", examined)
+    assert (entry["position"], entry["reason"]["code"]) == (1, "not-enough-resources")
+    assert [item["slot"] for item in entry["reason"]["violations"]] == ["cpu"]
     client.delete(f"/v1/sessions/{first['id']}?forced=true")
     assert wait_status(client, second["id"], ENDED)["result"] == "success"
 

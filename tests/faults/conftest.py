@@ -1,7 +1,9 @@
+from contextlib import closing
+
 import pytest
 
 from deploy.embedded.ports import free_port
-from shared.testing.installation import Installation
+from shared.testing.installation import Installation, eventually, read
 from tests.faults.witness import Witness
 
 
@@ -18,7 +20,8 @@ def installation(tmp_path_factory):
 @pytest.fixture(scope="module")
 def client(installation):
     """A client logged in as the first administrator."""
-    with installation.client() as made:
+    with closing(installation.client()) as made:
+        eventually("an agent offers its image", lambda: read(made, "/v1/images")["items"])
         yield made
 
 
