@@ -71,7 +71,7 @@ class Samples:
         none = Listing("/console/sessions", 0, 50, **here)
         log = "step 1 loss=2.31\nstep 2 loss=2.08\nMemoryError\n"
         page = self.given("sessions", tabs=tabs, list=full, sessions=SESSIONS)
-        one = self.given("sessions", log=log, may_read_log=True)
+        one = self.given("sessions", log=log, may_read_log=True, is_update=False)
         return {
             "sessions": ("sessions/page.html", page),
             "sessions-empty": ("sessions/page.html", page | {"sessions": [], "list": none}),

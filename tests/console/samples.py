@@ -46,7 +46,7 @@ def session(number: int, name: str, status: str, **more) -> dict:
 
 
 REASON = {
-    "code": "no-capacity",
+    "code": "not-enough-resources",
     "message": "No agent has 4 more cuda.device free; the nearest is short by 2.",
     "violations": [
         {"scope": "agent", "slot": "cuda.device", "requested": "4", "short_by": "2", "agents": 6}

@@ -11,6 +11,7 @@ from services.gateway.pages import figures
 from services.gateway.pages.assets import HTMX_CONFIG, load_assets
 from services.gateway.pages.forms import Form
 from services.gateway.pages.listing import Listing
+from services.gateway.pages.refusals import speaker
 from services.gateway.pages.rendering import TEMPLATE_DIRECTORY, Renderer
 from services.gateway.pages.visits import START, own_address
 from shared.kernel.rejections import FieldError, Rejection, all_invalid
@@ -96,16 +97,26 @@ def test_a_refusal_is_laid_over_the_fields_and_keeps_what_was_typed():
             FieldError("elsewhere", "odd", "belongs to no field"),
         )
     )
-    shown = form.refused(rejection, fields={"resources.cpu": "cpu", "image": "image"})
+    fields = {"resources.cpu": "cpu", "image": "image"}
+    shown = form.refused(rejection, fields=fields, say=speaker("en"))
     assert shown.value("cpu") == "two"
     assert shown.error("cpu") == "not an amount"
     assert shown.error("image") == "no such image"
     assert shown.refusal == "belongs to no field"
 
 
+def test_a_refusal_is_said_in_the_reader_s_language_where_the_catalogue_knows_it():
+    taken = Rejection(kind="conflict", code="session_name_taken", message="You have it already.")
+    shown = Form().refused(taken, fields={"session_name_taken": "name"}, say=speaker("ko"))
+    assert shown.error("name") == "이 이름의 세션이 아직 끝나지 않았습니다."
+    assert shown.refusal == ""
+    odd = Rejection(kind="conflict", code="odd", message="Something new.")
+    assert Form().refused(odd, fields={}, say=speaker("ko")).refusal == "Something new."
+
+
 def test_a_service_that_is_away_is_said_above_the_form_as_something_that_passes():
     away = Rejection(kind="unavailable", code="service_away", message="Try again.")
-    shown = Form(values={"name": "a"}).refused(away, fields={}, request_id="r-1")
+    shown = Form(values={"name": "a"}).refused(away, fields={}, say=speaker("en"), request_id="r-1")
     assert (shown.refusal, shown.will_pass, shown.request_id) == ("Try again.", True, "r-1")
     assert shown.value("name") == "a"
 

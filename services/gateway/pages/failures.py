@@ -68,11 +68,11 @@ def _answer(visit: Visit, rejection: Rejection, status: int) -> Response[Any]:
     headers = dict(problem_headers(rejection, status))
     if visit.is_fragment:
         # Nothing is swapped: a toast says what happened, the page stays as it is.
-        headers |= toast(rejection.message) | {"HX-Reswap": "none"}
+        headers |= toast(visit.say(rejection.code, rejection.message)) | {"HX-Reswap": "none"}
         return Response(None, status_code=status, headers=headers, media_type=MediaType.HTML)
     context = {
         "title": visit.text(TITLES.get(status, SOMETHING)),
-        "explanation": rejection.message,
+        "explanation": visit.say(rejection.code, rejection.message),
         "request_id": visit.call.request_id,
         "way_out": START,
     }

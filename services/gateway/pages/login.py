@@ -10,7 +10,7 @@ from services.gateway.api.auth import cookie
 from services.gateway.http.problems import Refused
 from services.gateway.pages.console import Console
 from services.gateway.pages.forms import Form
-from services.gateway.pages.languages import LANGUAGES, N_
+from services.gateway.pages.languages import LANGUAGES
 from services.gateway.pages.visits import (
     LANGUAGE_COOKIE,
     START,
@@ -22,12 +22,6 @@ from services.gateway.pages.visits import (
 
 KEPT_S: Final = 365 * 24 * 3600
 OTP_CODES: Final = frozenset({"otp_required", "otp_invalid"})
-_SAID: Final = {
-    "invalid_credentials": N_("E-mail or password is not right, or the account is not active."),
-    "verification_needed": N_("This account has not been verified yet."),
-    "otp_required": N_("Give the code of your second factor too."),
-    "otp_invalid": N_("This code is not right, or was used before."),
-}
 
 
 @get("/login")
@@ -60,10 +54,9 @@ async def log_in_by_form(request: Request[Any, Any, Any], console: Console) -> R
         shown = form.refused(
             refused.rejection,
             fields={"email": "email", "otp": "otp"},
+            say=visit.say,
             request_id=visit.call.request_id,
         )
-        if code in _SAID:
-            shown.refusal = visit.text(_SAID[code])
         return _form(visit, shown, back, asks_otp=code in OTP_CODES, status=refused.status)
     left_s = int((done.expires_at - visit.gateway.clock.now()).total_seconds())
     answer = visit.go(back)

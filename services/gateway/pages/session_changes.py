@@ -38,6 +38,7 @@ BLANK: Final = {
 }
 FIELDS: Final = {
     "name": "name",
+    "session_name_taken": "name",
     "type": "type",
     "session_type": "type",
     "command": "command",
@@ -104,7 +105,9 @@ async def terminate(
         await terminate_session(visit.gateway, visit.call, session_id, forced=forced)
     except Refused as refused:
         session = await one(visit, session_id)
-        form = Form().refused(refused.rejection, fields={}, request_id=visit.call.request_id)
+        form = Form().refused(
+            refused.rejection, fields={}, say=visit.say, request_id=visit.call.request_id
+        )
         return await _confirmation(visit, session, form, status=refused.status)
     if visit.is_fragment:
         message = visit.text("The session was told to end.")
@@ -144,7 +147,7 @@ def _body(fields: dict[str, str]) -> CreateSessionBody:
         body |= {"command": words} if words else {}
     except ValueError:
         message = "A quotation mark is opened and never closed."
-        errors.append(FieldError("command", "malformed", message))
+        errors.append(FieldError("command", "unclosed_quote", message))
     if errors:
         raise Refused(all_invalid(tuple(errors)))
     if body["type"] not in TYPES:
@@ -160,7 +163,7 @@ def _pairs(name: str, lines: list[str], errors: list[FieldError]) -> dict[str, s
         key, equals, value = line.partition("=")
         if not equals or not key.strip():
             message = f"'{line[:40]}' is not NAME=VALUE."
-            errors.append(FieldError(name, "malformed", message))
+            errors.append(FieldError(name, "not_a_pair", message))
         found[key.strip()] = value.rstrip("\r")
     return found
 
@@ -169,7 +172,7 @@ async def _refused(visit: Visit, form: Form, refused: Refused) -> Response[str]:
     rejection = refused.rejection
     if rejection.kind == "unauthenticated":
         raise refused
-    shown = form.refused(rejection, fields=FIELDS, request_id=visit.call.request_id)
+    shown = form.refused(rejection, fields=FIELDS, say=visit.say, request_id=visit.call.request_id)
     return await _form(visit, shown, status=refused.status or int(HTTP_STATUS[rejection.kind]))
 
 

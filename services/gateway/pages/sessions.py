@@ -86,7 +86,7 @@ async def session_page(
     may_read_log = judged(visit.caller(), "sessions.logs", session)
     if may_read_log and not visit.is_fragment:
         log = await visit.gateway.logs.tail(session)
-    context = {"session": session, "may_read_log": may_read_log, "log": log}
+    context = {"session": session, "may_read_log": may_read_log, "log": log, "is_update": False}
     if visit.is_fragment:
         return visit.html("sessions/_detail.html", context)
     return await visit.page("sessions", "sessions/detail.html", context)
@@ -98,7 +98,9 @@ async def session_state(
 ) -> Response[str]:
     """Show a session's changing part, for scripts that read it again."""
     visit = Visit(request, console)
-    return visit.html("sessions/_state.html", {"session": await one(visit, session_id)})
+    return visit.html(
+        "sessions/_state.html", {"session": await one(visit, session_id), "is_update": True}
+    )
 
 
 async def one(visit: Visit, session_id: str) -> dict[str, Any]:

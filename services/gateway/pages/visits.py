@@ -16,6 +16,7 @@ from services.gateway.http.parameters import query_pairs
 from services.gateway.http.problems import Refused, malformed
 from services.gateway.pages.console import Console
 from services.gateway.pages.languages import LANGUAGES, N_, choose_language, translations
+from services.gateway.pages.refusals import speaker
 from services.gateway.reads.users import USERS
 from shared.kernel.rejections import Rejection
 
@@ -84,6 +85,7 @@ class Visit:
         self.is_fragment = self.call.headers.get("hx-request") == "true"
         self.catalogue = translations(self.language)
         self.text = self.catalogue.gettext
+        self.say = speaker(self.language)
 
     def caller(self) -> Principal:
         """Return who reads; raises Refused (401) when nobody is logged in."""

@@ -42,6 +42,20 @@ ENDS: Final[Mapping[str, str]] = {
     "kernel-lost": N_("Its process vanished"),
     "self-terminated": N_("Ended by itself"),
 }
+# The scheduler's own sentences hold numbers; here these stand beside the sentence, as violations.
+REASONS: Final[Mapping[str, str]] = {
+    "not_examined_yet": N_("The scheduler has not looked at it yet."),
+    "not-tried-yet": N_("The next scheduling pass will try it."),
+    "behind-first-in-line": N_("An earlier session that lacks resources comes first."),
+    "not-enough-resources": N_("No agent has enough free."),
+    "not-enough-agents": N_("Its kernels must start together, and there is no room for all."),
+    "devices-fragmented": N_("Enough is free, but not on devices that fit together."),
+    "no-agent-offers-image": N_("No agent offers its image."),
+    "no-agents": N_("The resource group has no agents."),
+    "no-agent-alive": N_("No agent of the resource group is alive."),
+    "no-agent-schedulable": N_("No agent takes new sessions at the moment."),
+    "group-inactive": N_("The resource group is not active."),
+}
 ISOLATION: Final[Mapping[str, str]] = {
     "cpu": N_("CPU limit"),
     "memory": N_("Memory limit"),
@@ -76,7 +90,9 @@ class Words:
         """Say why a session waits, or how it ended; nothing while it runs."""
         _ = self._
         if session["status"] == "PENDING":
-            return self.reason(session.get("reason"))
+            reason = session["reason"] or {}
+            short = [self.violation(item) for item in reason.get("violations", ())]
+            return " ".join([self.reason(reason), "; ".join(short)]).strip()
         info = session.get("status_info")
         said = [_(ENDS[info]) if info in ENDS else str(info)] if info else []
         if session.get("exit_code") is not None:
@@ -88,7 +104,8 @@ class Words:
         _ = self._
         if not reason:
             return _("Waiting for its first placement.")
-        return str(reason.get("message") or reason.get("code"))
+        code = str(reason["code"])
+        return _(REASONS[code]) if code in REASONS else str(reason["message"])
 
     def violation(self, item: Mapping[str, Any]) -> str:
         """Say one limit or shortage in figures."""
@@ -98,7 +115,7 @@ class Words:
         parts = (
             ("requested", _("asks for %(amount)s")),
             ("used", _("in use %(amount)s")),
-            ("limit", _("limit %(amount)s")),
+            ("limit", _("at most %(amount)s")),
             ("short_by", _("short by %(amount)s")),
         )
         figures = [
