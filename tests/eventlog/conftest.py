@@ -12,7 +12,7 @@ from shared.eventlog.codecs import codec_for
 from shared.eventlog.log import EventLog
 from shared.eventlog.pool import open_pool
 from shared.eventlog.records import Appended, Write
-from shared.testing.servers import Databases
+from shared.testing.servers import Databases, PostgresServer
 
 META = Meta(actor=Actor(kind="service", id="tests"), correlation_id="c-1")
 
@@ -29,9 +29,33 @@ async def append(log: EventLog, name: str, count: int = 1) -> Appended:
     return await log.append([write(name, count=count)], META)
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def database(postgres_server: PostgresServer) -> AsyncIterator[tuple[str, str]]:
+    """Give the service's and the administrator's address of one database for a whole file."""
+    databases = Databases(postgres_server)
+    url = await databases.database("users")
+    yield url, databases.as_admin(url)
+    await databases.drop_all()
+
+
 @pytest_asyncio.fixture(loop_scope="session")
-async def url(postgres: Databases) -> str:
-    return await postgres.database("users")
+async def admin(database: tuple[str, str]) -> AsyncIterator[asyncpg.Connection]:
+    """Give a log that is as new, and someone who may do to it what its service may not."""
+    connection = await asyncpg.connect(database[1], server_settings={"search_path": "users"})
+    await connection.execute(
+        "truncate events, commands_done, claims, epochs, snapshots, timers, checkpoints;"
+        "delete from log_head;"
+        "insert into log_head (position, hash, recorded_at)"
+        " values (0, decode(repeat('00', 32), 'hex'), 'epoch')"
+    )
+    yield connection
+    connection.terminate()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def url(database: tuple[str, str], admin: asyncpg.Connection) -> str:
+    assert not admin.is_closed()
+    return database[0]
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -50,13 +74,3 @@ async def open_log(url: str) -> AsyncIterator[Callable[[], Awaitable[EventLog]]]
 @pytest_asyncio.fixture(loop_scope="session")
 async def log(open_log: Callable[[], Awaitable[EventLog]]) -> EventLog:
     return await open_log()
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def admin(postgres: Databases, url: str) -> AsyncIterator[asyncpg.Connection]:
-    """Someone who may do to the log what its service may not."""
-    connection = await asyncpg.connect(
-        postgres.as_admin(url), server_settings={"search_path": "users"}
-    )
-    yield connection
-    connection.terminate()

@@ -21,7 +21,7 @@ from shared.eventlog.verify import verify_stream
 from shared.messaging import connection
 from shared.messaging.cloudevents import read_event
 from shared.testing.eventually import DEADLINE_S, eventually
-from shared.testing.servers import Databases, NatsServer
+from shared.testing.servers import NatsServer
 from tests.eventlog.conftest import META, append, write
 
 STREAM = event_stream("users")
@@ -208,9 +208,8 @@ async def test_a_killed_server_and_a_busy_log_end_up_equal(
 
 
 async def test_the_relay_survives_the_loss_of_its_postgres_connections(
-    postgres: Databases, url: str, log: EventLog, nats: Client
+    admin: asyncpg.Connection, log: EventLog, nats: Client
 ):
-    admin = await asyncpg.connect(postgres.as_admin(url))
     async with relaying(log, nats):
         await append(log, "a", 5)
         await reached(nats, 5)
@@ -223,7 +222,6 @@ async def test_the_relay_survives_the_loss_of_its_postgres_connections(
             with suppress(LogUnavailable, CommandRepeated):
                 await log.append([write("b", 0, 5)], META, command=key)
         await reached(nats, 10)
-    await admin.close()
     await assert_equal(log, nats)
 
 
