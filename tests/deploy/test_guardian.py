@@ -32,9 +32,59 @@ class Part:
             await self.child.stop()
 
 
+class Told(StateFile):
+    """Wakes the test at each change."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, {"endpoint": "http://127.0.0.1:1"})
+        self.news = asyncio.Event()
+
+    def changed(self) -> None:
+        super().changed()
+        self.news.set()
+
+    async def until(self, what: Callable[[], bool]) -> None:
+        async with asyncio.timeout(20):
+            while not what():
+                self.news.clear()
+                await self.news.wait()
+
+
 @pytest.fixture
 def state(tmp_path: Path):
-    return StateFile(tmp_path / "state.json", {"endpoint": "http://127.0.0.1:1"})
+    return Told(tmp_path / "state.json")
+
+
+def read(tmp_path: Path) -> dict:
+    return json.loads((tmp_path / "state.json").read_text())
+
+
+async def stop(self) -> None:
+    if self.child is not None:
+        await self.child.stop()
+
+
+class Told(StateFile):
+    """Wakes the test at each change."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, {"endpoint": "http://127.0.0.1:1"})
+        self.news = asyncio.Event()
+
+    def changed(self) -> None:
+        super().changed()
+        self.news.set()
+
+    async def until(self, what: Callable[[], bool]) -> None:
+        async with asyncio.timeout(20):
+            while not what():
+                self.news.clear()
+                await self.news.wait()
+
+
+@pytest.fixture
+def state(tmp_path: Path):
+    return Told(tmp_path / "state.json")
 
 
 def read(tmp_path: Path) -> dict:
@@ -61,8 +111,8 @@ async def test_a_killed_process_is_replaced_and_the_death_is_told(tmp_path: Path
     assert read(tmp_path)["state"] == "ready"
     first = part.child.pid
     os.kill(first, signal.SIGKILL)
-    await until(lambda: read(tmp_path)["processes"]["part"]["restarts"] == 1)
-    await until(lambda: read(tmp_path)["processes"]["part"]["state"] == "running")
+    await state.until(lambda: read(tmp_path)["processes"]["part"]["restarts"] == 1)
+    await state.until(lambda: read(tmp_path)["processes"]["part"]["state"] == "running")
     told = read(tmp_path)["processes"]["part"]
     assert told["pid"] == part.child.pid != first
     assert told["last_exit"] == "ended with signal SIGKILL"
@@ -75,7 +125,7 @@ async def test_a_process_that_cannot_run_is_tried_again_ever_more_seldom(tmp_pat
     part = Part("echo no disk; exit 1")
     guardian = Guardian("part", part, state)
     life = asyncio.create_task(guardian.run())
-    await until(lambda: part.starts == 4)
+    await state.until(lambda: part.starts == 4)
     assert guardian.pause_s(4) > guardian.pause_s(2)
     assert guardian.pause_s(50) <= 15 * 1.25
     assert read(tmp_path)["state"] == "starting"
@@ -92,9 +142,9 @@ async def test_it_counts_as_running_only_when_it_is_ready(tmp_path: Path, state)
     check: Callable[[], Awaitable[bool]] = ready
     guardian = Guardian("part", Part("sleep 1000"), state, ready=check, http_port=8)
     life = asyncio.create_task(guardian.run())
-    await until(lambda: guardian.has_process)
+    await state.until(lambda: guardian.has_process)
     assert read(tmp_path)["processes"]["part"]["state"] == "starting"
     answer.set()
-    await until(lambda: read(tmp_path)["processes"]["part"]["state"] == "running")
+    await state.until(lambda: read(tmp_path)["processes"]["part"]["state"] == "running")
     assert read(tmp_path)["processes"]["part"]["http_port"] == 8
     await stop(guardian, life)
