@@ -140,12 +140,15 @@ class ServiceRuntime:
 
     async def event_log(self, codec: EventCodec) -> EventLog:
         """Return this service's log; its relay runs in the background from now on."""
-        from shared.eventlog.relay import Relay  # noqa: PLC0415  # only who owns a log needs it
+        # only who owns a log needs these
+        from shared.eventlog.housekeeping import keep_house  # noqa: PLC0415
+        from shared.eventlog.relay import Relay  # noqa: PLC0415
 
         event_log = EventLog(self.pool, codec, self.clock)
         relay = Relay(event_log, self.nats)
         self.health.add("relay", relay.check)
         self.background("relay", relay.run())
+        self.background("housekeeping", keep_house(event_log, self.clock))
         return event_log
 
     def serve(self, app: App) -> None:

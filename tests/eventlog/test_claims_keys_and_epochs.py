@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from shared.eventlog.appending import CommandResult
+from shared.eventlog.housekeeping import forget_old_answers
 from shared.eventlog.log import EventLog
 from shared.eventlog.outcomes import (
     AppendRefusedError,
@@ -15,6 +16,7 @@ from shared.eventlog.outcomes import (
     StaleEpoch,
 )
 from shared.eventlog.records import Appended, Claim, CommandKey
+from shared.testing.clock import FakeClock
 from tests.eventlog.conftest import META, append, write
 
 OpenLog = Callable[[], Awaitable[EventLog]]
@@ -145,3 +147,17 @@ async def test_a_refusal_says_nothing_personal(log: EventLog):
         refused.append(caught.value)
     assert "someone" not in "".join(map(str, refused))
     assert "secret" not in "".join(map(str, refused))
+
+
+async def test_answers_are_forgotten_after_a_week_and_not_before(log: EventLog):
+    clock = FakeClock()
+    log = EventLog(log.pool, log.codec, clock)
+    old = [CommandResult(CommandKey(f"old {n}", "d"), {}) for n in range(2500)]
+    await log.append([], META, commands=old)
+    clock.advance(24 * 3600)
+    await log.append([write("a")], META, command=CommandKey("young", "d"))
+    assert await forget_old_answers(log, clock) == 0
+    clock.advance(6 * 24 * 3600 + 1)
+    assert await forget_old_answers(log, clock) == 2500
+    assert await log.find_command(CommandKey("old 1", "d")) is None
+    assert await log.find_command(CommandKey("young", "d")) is not None
