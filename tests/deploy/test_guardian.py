@@ -59,44 +59,6 @@ def read(tmp_path: Path) -> dict:
     return json.loads((tmp_path / "state.json").read_text())
 
 
-async def stop(self) -> None:
-    if self.child is not None:
-        await self.child.stop()
-
-
-class Told(StateFile):
-    """Wakes the test at each change."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, {"endpoint": "http://127.0.0.1:1"})
-        self.news = asyncio.Event()
-
-    def changed(self) -> None:
-        super().changed()
-        self.news.set()
-
-    async def until(self, what: Callable[[], bool]) -> None:
-        async with asyncio.timeout(20):
-            while not what():
-                self.news.clear()
-                await self.news.wait()
-
-
-@pytest.fixture
-def state(tmp_path: Path):
-    return Told(tmp_path / "state.json")
-
-
-def read(tmp_path: Path) -> dict:
-    return json.loads((tmp_path / "state.json").read_text())
-
-
-async def until(what: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not what():  # noqa: ASYNC110  # it looks at what another process does
-            await asyncio.sleep(0.01)
-
-
 async def stop(guardian: Guardian, life: asyncio.Task[None]) -> None:
     life.cancel()
     await asyncio.wait({life})
