@@ -1,5 +1,7 @@
 """Composes the scheduler: win the leadership, fold the log, then take commands."""
 
+import gc
+
 from services.scheduler.handlers import SessionHandlers
 from services.scheduler.leadership import Leadership
 from services.scheduler.publisher import Publisher
@@ -64,6 +66,7 @@ async def _lead(
         clock=runtime.clock,
         retry_s=settings.scheduler_retry_s,
     )
+    gc.freeze()  # what was folded stays; the collector need not look at it again and again
     keyring = runtime.keyring()
     desired = DesiredState(runtime.nats)
     publisher = Publisher(
