@@ -37,7 +37,8 @@ _COLUMNS: Final = (
 )
 _READ: Final = f"select {_COLUMNS} from events where position > $1 order by position limit $2"  # noqa: S608  # constants only
 _LOAD: Final = (
-    "select version, type, schema_version, data from events where stream = $1 order by version"
+    "select version, type, schema_version, data from events"
+    " where stream = $1 and version > $2 order by version"
 )
 _FIND_COMMAND: Final = (
     "select digest, position, result from commands_done where idempotency_key = $1"
@@ -113,13 +114,13 @@ class EventLog:
         )
         return await self._writer.append(Pending(batch, arguments, within))
 
-    async def load(self, stream: str) -> Stream:
-        """Return all events of a stream, upcast; an unknown stream is empty."""
+    async def load(self, stream: str, after: int = 0) -> Stream:
+        """Return the events of a stream after a version, upcast; an unknown stream is empty."""
         with reaching_postgres():
-            rows = await self.pool.fetch(_LOAD, stream)
+            rows = await self.pool.fetch(_LOAD, stream, after)
         decode = self.codec.decode
         events = tuple(decode(row[1], row[2], row[3]) for row in rows)
-        return Stream(name=stream, version=rows[-1][0] if rows else 0, events=events)
+        return Stream(name=stream, version=rows[-1][0] if rows else after, events=events)
 
     async def read(self, after: int, limit: int) -> list[StoredEvent]:
         """Return up to `limit` events that follow position `after`, as they are stored."""
