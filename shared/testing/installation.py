@@ -145,13 +145,19 @@ class Installation:
     def client(self, timeout_s: float = 15.0) -> httpx.Client:
         """Return a client that is logged in as the first administrator."""
         who = self.credentials()
-        answer = httpx.post(
-            f"{self.endpoint}/v1/auth/login",
-            json={"email": who["email"], "password": who["password"]},
-            timeout=timeout_s,
-        )
-        answer.raise_for_status()
-        bearer = {"Authorization": f"Bearer {answer.json()['token']}"}
+
+        def log_in() -> str | None:
+            answer = httpx.post(
+                f"{self.endpoint}/v1/auth/login",
+                json={"email": who["email"], "password": who["password"]},
+                timeout=timeout_s,
+            )
+            if answer.status_code == 503:  # a busy machine hashes slowly; we were asked to retry
+                return None
+            answer.raise_for_status()
+            return str(answer.json()["token"])
+
+        bearer = {"Authorization": f"Bearer {eventually('the log-in is answered', log_in, 60)}"}
         return httpx.Client(base_url=self.endpoint, timeout=timeout_s, headers=bearer)
 
 
