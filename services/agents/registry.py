@@ -224,7 +224,8 @@ class Registry:
             asked_at = self._clock.monotonic()
             left_s = None if due is None else max(0.01, due - asked_at)
             try:
-                await asyncio.wait_for(self._moved.wait(), left_s)
+                async with asyncio.timeout(left_s):
+                    await self._moved.wait()
             except TimeoutError:
                 logger.debug("agent_overdue")
             overslept_s = self._clock.monotonic() - asked_at - (left_s or 0.0)

@@ -89,10 +89,11 @@ class HeartbeatSender:
             self._changed.clear()
             await self.beat(presences(), living())
             try:
-                await asyncio.wait_for(self._changed.wait(), self._interval_s)
+                async with asyncio.timeout(self._interval_s):
+                    await self._changed.wait()
+                    await asyncio.sleep(GATHER_S)
             except TimeoutError:
                 continue
-            await asyncio.sleep(GATHER_S)
 
     async def beat(
         self,

@@ -119,7 +119,8 @@ class KernelWorker:
     async def wait_woken(self, at_most_s: float) -> None:
         """Wait for another wish, but not for long."""
         try:
-            await asyncio.wait_for(self._woken.wait(), at_most_s)
+            async with asyncio.timeout(at_most_s):
+                await self._woken.wait()
         except TimeoutError:
             return
 

@@ -34,7 +34,7 @@ RUN = KernelSpec(
 STOP = msgspec.structs.replace(RUN, goal="stopped", forced=True)
 CRASHES = st.lists(st.integers(0, 30), max_size=12)
 DELAYS = st.lists(st.booleans(), max_size=8)
-SETTINGS = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SETTINGS = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 class Daemon:

@@ -131,6 +131,7 @@ def test_a_stale_leaders_wish_is_no_news():
         (record(), Exit(code=0, at=NOON, oom_kills=1), "terminated", "task-finished", 0),
         (record(), Exit(code=None, at=NOON, error="no"), "failed", "failed-to-start", None),
         (record(), None, "terminated", "kernel-lost", None),
+        (record(stop="asked"), Exit(code=None, at=NOON), "terminated", "user-requested", None),
         (record(stop="asked"), Exit(code=143, at=NOON), "terminated", "user-requested", 143),
         (record(stop="forced"), Exit(code=137, at=NOON), "terminated", "force-terminated", 137),
         (record(stop="unwanted"), Exit(code=143, at=NOON), "terminated", "force-terminated", 143),

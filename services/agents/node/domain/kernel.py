@@ -143,6 +143,9 @@ def judge_end(record: Record, end: Exit | None) -> Ending:
     if end is None:
         detail = "Its processes are gone and nobody saw them end."
         return Ending(phase="terminated", reason="kernel-lost", detail=detail)
+    if end.code is None and record.stop is not None:
+        # The stop came while the sandbox was being set up.
+        return Ending(phase="terminated", reason=stop_reason(record.stop), detail=NEVER_RAN)
     if end.code is None:
         return Ending(phase="failed", reason="failed-to-start", detail=end.error)
     detail = "; ".join(end.notes)

@@ -10,14 +10,14 @@ from typing import Final
 import msgspec
 import structlog
 
-from services.agents.node.cgroups.driver import CgroupDriver, Usage, signal_all
+from services.agents.node.cgroups.driver import CgroupDriver, Usage, settle, signal_all
 from services.agents.node.domain.evidence import judge
 from services.agents.node.inotify import FolderChanges
 from services.agents.node.process.confine import Confinement
 from services.agents.node.process.folder import AttemptFolder
 from services.agents.node.process.launch import make_plan, spawn, wait_gone
 from services.agents.node.process.probe import find_confinement, state_isolation
-from services.agents.node.process.tree import descendants
+from services.agents.node.process.tree import children, descendants
 from services.agents.node.runtime import (
     KernelJob,
     KernelKey,
@@ -28,6 +28,7 @@ from services.agents.node.runtime import (
 )
 
 HOST_IMAGE: Final = "local/host:latest"
+TERMINATE_ROUNDS: Final = 5
 _log = structlog.get_logger(__name__)
 
 
@@ -170,19 +171,30 @@ class ProcessRuntime:
         """Signal the kernel's processes; by force, until none is left."""
         await asyncio.to_thread(self._kill if force else self._terminate, key)
 
-    def _members(self, key: KernelKey) -> tuple[int, ...]:
-        """Return the kernel's processes without its keeper and the sandbox's outermost one."""
+    def _commands(self, key: KernelKey) -> tuple[int, ...]:
+        """Return the command's processes, without its keeper and the sandbox around it."""
         folder = self._folder(key)
-        started = folder.started()
-        keeper = folder.keeper()
-        sandbox = started.child if started and self._confinement.bwrap is not None else None
+        keeper, started = folder.keeper(), folder.started()
+        frame = {keeper}
+        if started is not None and self._confinement.bwrap is not None:
+            frame |= {started.child, *children(started.child)}
         found = () if self._groups is None else self._groups.processes(str(key))
         if not found and keeper is not None:
             found = descendants(keeper)
-        return tuple(pid for pid in found if pid not in {keeper, sandbox})
+        return tuple(pid for pid in found if pid not in frame)
 
     def _terminate(self, key: KernelKey) -> None:
-        signal_all(self._members(key), SIGTERM)
+        """Ask the command to end; one that is just being started is waited for."""
+        for _ in range(TERMINATE_ROUNDS):
+            asked: list[int] = []
+
+            def ask(asked: list[int] = asked) -> bool:
+                asked += self._commands(key)
+                return bool(asked) or self._folder(key).keeper() is None
+
+            if settle(ask):
+                signal_all(asked, SIGTERM)
+                return
 
     def _kill(self, key: KernelKey) -> None:
         folder = self._folder(key)
