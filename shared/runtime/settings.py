@@ -49,7 +49,7 @@ def load(kind: type[S], service: str, environ: Mapping[str, str] | None = None) 
     found = os.environ if environ is None else environ
     values: dict[str, Any] = {}
     problems: list[str] = []
-    hints = get_type_hints(kind)
+    hints = get_type_hints(kind, include_extras=True)
     for field in msgspec.structs.fields(kind):
         name = PREFIX + field.name.upper()
         text = service if field.name == "service" else found.get(name, "").strip()
