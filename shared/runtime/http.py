@@ -1,7 +1,8 @@
 """One HTTP listener a process: liveness, readiness and metrics, and the service's own app if any.
 
 `/healthz` says that the event loop turns, `/readyz` whether the service can do its work and if
-not why, `/metrics` is for Prometheus. Every other path goes to the app, or is answered 404.
+not why, `/metrics` is for Prometheus. Every other path goes to the app, or is answered 404; while
+the service is still starting it is answered 503, so that a client tries again.
 """
 
 import asyncio
@@ -25,6 +26,16 @@ App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 BACKLOG: Final = 1024
 KEEP_ALIVE_S: Final = 15
 JSON: Final = b"application/json"
+PROBLEM: Final = b"application/problem+json"
+STARTING: Final = msgspec.json.encode(
+    {
+        "type": "urn:quartermaster:problem:starting",
+        "title": "Service Unavailable",
+        "status": 503,
+        "code": "starting",
+        "detail": "The service is starting; try again in a second.",
+    }
+)
 
 
 class _Server(uvicorn.Server):
@@ -43,6 +54,7 @@ class HttpServer:
         self._port = port
         self._health = health
         self.app: App | None = None
+        self.is_started = False
         self._server: _Server | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -84,18 +96,24 @@ class HttpServer:
         if scope["type"] == "http" and path in _PAGES:
             status, kind, body = await _PAGES[path](self._health)
             await _send(send, status, kind, body)
+        elif not self.is_started:
+            await _send(send, 503, PROBLEM, STARTING, retry_after=True)
         elif self.app is not None:
             await self.app(scope, receive, send)
         elif scope["type"] == "http":
             await _send(send, 404, JSON, b'{"status":"not_found"}')
 
 
-async def _send(send: Send, status: int, kind: bytes, body: bytes) -> None:
+async def _send(
+    send: Send, status: int, kind: bytes, body: bytes, *, retry_after: bool = False
+) -> None:
     headers = [
         (b"content-type", kind),
         (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
     ]
+    if retry_after:
+        headers.append((b"retry-after", b"1"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
