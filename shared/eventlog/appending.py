@@ -20,7 +20,11 @@ from shared.eventlog.records import Appended, Claim, CommandKey, DoneCommand, Re
 from shared.kernel.ids import new_id
 from shared.messaging.envelope import encode_meta
 
-EVENT_BYTES_MAX: Final = 512 * 1024  # NATS takes a message of 1 MiB, headers included
+# What cannot be published must not be accepted: the relay would never get past it. NATS takes a
+# message of 1 MiB, headers included, and a subject of 4 KiB, in which a byte may become three.
+EVENT_BYTES_MAX: Final = 512 * 1024
+META_BYTES_MAX: Final = 64 * 1024
+STREAM_BYTES_MAX: Final = 512
 _PARAMETERS: Final = ", ".join(f"${number}" for number in range(1, 21))
 APPEND: Final = f"select * from log_append({_PARAMETERS})"  # noqa: S608  # constants only
 
@@ -69,8 +73,10 @@ class Batch:
             self.of_meta.append(of_meta)
 
     def _encode(self, stream: str, event: Event) -> str:
-        if self._codec.stream_of(event) != stream:
-            raise ValueError(f"{type(event).__name__} does not belong in {stream}")
+        if self._codec.stream_of(event) != stream or not event.key():
+            raise ValueError(f"{type(event).__name__} does not belong in {stream[:80]}")
+        if len(stream.encode()) > STREAM_BYTES_MAX:
+            raise ValueError(f"the name of a stream is too long: {stream[:80]}…")
         data = self._codec.encode(event)
         if len(data) > EVENT_BYTES_MAX:
             raise ValueError(f"{type(event).__name__} has {len(data)} bytes")
@@ -103,7 +109,7 @@ class Batch:
             self.data,
             self.event_ids,
             self.of_meta,
-            [encode_meta(meta) for meta in self.metas],
+            [_encode_meta(meta) for meta in self.metas],
         )
 
     def appended(self, base: int, versions: Sequence[int] | None, at: datetime) -> Appended:
@@ -127,6 +133,13 @@ class Batch:
                 )
             )
         return Appended(first=base + 1, last=base + len(recorded), recorded=tuple(recorded))
+
+
+def _encode_meta(meta: Meta) -> str:
+    text = encode_meta(meta)
+    if len(text) > META_BYTES_MAX:
+        raise ValueError(f"the meta of an event has {len(text)} bytes")
+    return text
 
 
 def claim_columns(claims: Iterable[Claim]) -> tuple[list[str], list[str], list[str]]:

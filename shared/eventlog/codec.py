@@ -40,6 +40,8 @@ class EventCodec:
             self._add(cls)
         self._decoders = {tag: msgspec.json.Decoder(cls) for tag, cls in self._classes.items()}
         self.types: frozenset[str] = frozenset(self._classes)
+        names = {cls.AGGREGATE for cls in self._classes.values()}
+        self._aggregates = sorted(names, key=len, reverse=True)  # user-policy before user
 
     def _add(self, cls: type[Event]) -> None:
         tag = type_of(cls)
@@ -83,15 +85,17 @@ class EventCodec:
         """Return the stream that an event belongs to."""
         return stream_name(event.AGGREGATE, event.key())
 
-    def address(self, event_type: str, stream: str) -> tuple[str, str]:
-        """Split a stream's name into aggregate and key, by the type of an event in it.
+    def address(self, stream: str) -> tuple[str, str]:
+        """Split a stream's name into aggregate and key.
 
-        Raises UnknownEventError when the type is not known or does not belong there.
+        An aggregate that this release does not know (a newer one has written it) ends at the
+        first hyphen.
         """
-        cls = self._classes.get(event_type)
-        if cls is None or not stream.startswith(f"{cls.AGGREGATE}-"):
-            raise UnknownEventError(f"{self.service} knows no event {event_type} in {stream}")
-        return cls.AGGREGATE, stream[len(cls.AGGREGATE) + 1 :]
+        for aggregate in self._aggregates:
+            if stream.startswith(f"{aggregate}-"):
+                return aggregate, stream[len(aggregate) + 1 :]
+        aggregate, _, key = stream.partition("-")
+        return aggregate, key
 
 
 def _members(union: Any) -> tuple[type[Event], ...]:

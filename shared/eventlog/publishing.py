@@ -74,8 +74,8 @@ class Publisher:
         """Publish consecutive events and wait until the stream holds all of them.
 
         Raises OutOfStepError when the stream is not just before the first, StreamAwayError when
-        JetStream refuses or keeps silent, SequenceMismatchError (a fault), UnknownEventError for
-        an event that this release has no subject for, and nats-py's errors while disconnected.
+        JetStream refuses or keeps silent, SequenceMismatchError (a fault), and nats-py's errors
+        while disconnected.
         """
         self._outstanding = {event.position for event in events}
         self._answer = asyncio.get_running_loop().create_future()
@@ -92,7 +92,7 @@ class Publisher:
             self._answer = None
 
     async def _send(self, event: StoredEvent) -> None:
-        aggregate, key = self._codec.address(event.type, event.stream)
+        aggregate, key = self._codec.address(event.stream)
         headers = event_headers(self._codec.service, event)
         headers["Nats-Expected-Last-Sequence"] = str(event.position - 1)
         await self._nats.publish(

@@ -91,7 +91,7 @@ class Relay:
     async def run(self) -> None:
         """Lead whenever the lock is free, and publish; raises LogBehindStream.
 
-        Also raises SequenceMismatchError and UnknownEventError, which no retry would cure.
+        Also raises SequenceMismatchError, which no retry would cure.
         """
         stop_listening = self._log.on_append(lambda appended: self._appended(appended.last))
         try:

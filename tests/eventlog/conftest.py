@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 
 import asyncpg
 import pytest_asyncio
+from nats.aio.client import Client
 
 from shared.contracts.base import Actor, Meta
 from shared.contracts.users import DomainCreated
@@ -12,7 +13,8 @@ from shared.eventlog.codecs import codec_for
 from shared.eventlog.log import EventLog
 from shared.eventlog.pool import open_pool
 from shared.eventlog.records import Appended, Write
-from shared.testing.servers import Databases, PostgresServer
+from shared.messaging import connection
+from shared.testing.servers import Databases, NatsServer, PostgresServer
 
 META = Meta(actor=Actor(kind="service", id="tests"), correlation_id="c-1")
 
@@ -74,3 +76,10 @@ async def open_log(url: str) -> AsyncIterator[Callable[[], Awaitable[EventLog]]]
 @pytest_asyncio.fixture(loop_scope="session")
 async def log(open_log: Callable[[], Awaitable[EventLog]]) -> EventLog:
     return await open_log()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def nats(nats_server: NatsServer) -> AsyncIterator[Client]:
+    client = await connection.connect(nats_server.url, "tests")
+    yield client
+    await client.close()

@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import asyncpg
+import msgspec
 import pytest
 
 from shared.contracts.base import Actor, Meta
-from shared.contracts.users import LoginEnded
-from shared.eventlog.appending import EVENT_BYTES_MAX
+from shared.contracts.users import DomainCreated, LoginEnded
+from shared.eventlog.appending import EVENT_BYTES_MAX, META_BYTES_MAX, STREAM_BYTES_MAX
 from shared.eventlog.log import EventLog
 from shared.eventlog.outcomes import (
     StreamConflict,
@@ -189,9 +190,25 @@ async def test_an_event_is_refused_in_a_stream_it_does_not_belong_to(log: EventL
     assert await log.head() == 0
 
 
-async def test_an_event_too_large_for_the_bus_is_refused(log: EventLog):
-    with pytest.raises(ValueError, match="bytes"):
-        await log.append([Write("domain-a", 0, [created("a", "x" * EVENT_BYTES_MAX)])], META)
+@pytest.mark.parametrize(
+    ("event", "meta", "complaint"),
+    [
+        (created("a", "x" * EVENT_BYTES_MAX), META, "bytes"),
+        (created("ä" * (STREAM_BYTES_MAX // 2)), META, "too long"),
+        (created(""), META, "does not belong"),
+        (
+            created("a"),
+            msgspec.structs.replace(META, request_id="x" * META_BYTES_MAX),
+            "meta of an event",
+        ),
+    ],
+)
+async def test_what_the_bus_could_not_carry_is_refused(
+    log: EventLog, event: DomainCreated, meta: Meta, complaint: str
+):
+    with pytest.raises(ValueError, match=complaint):
+        await log.append([Write(log.codec.stream_of(event), 0, [event])], meta)
+    assert await log.head() == 0
 
 
 async def test_a_stream_written_twice_in_a_batch_must_agree_on_its_version(log: EventLog):
