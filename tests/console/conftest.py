@@ -38,6 +38,13 @@ class Reader:
         page.on("console", self._console)
         return page
 
+    def bring(self, token: str) -> "Reader":
+        """Come with the cookie of an earlier log-in."""
+        cookie = {"name": "qm_session", "value": token, "url": self.endpoint}
+        self.context.add_cookies([cookie])
+        self.page.goto("/console/sessions")
+        return self
+
     def log_in(self, email: str, password: str) -> "Reader":
         self.page.goto("/console/login")
         self.page.fill("#email", email)
@@ -104,11 +111,17 @@ def visit(browser, installation):
 
 
 @pytest.fixture
-def admin(visit, installation):
+def enter(visit, client):
+    """Open a browser for the first administrator, logged in; `options` are the browser's."""
+    token = client.headers["Authorization"].removeprefix("Bearer ")
+
+    def come(**options) -> Reader:
+        return visit(**options).bring(token)
+
+    return come
+
+
+@pytest.fixture
+def admin(enter):
     """The first administrator, logged in."""
-    return enter(visit, installation)
-
-
-def enter(visit, installation, **options) -> Reader:
-    who = installation.credentials()
-    return visit(**options).log_in(who["email"], who["password"])
+    return enter()

@@ -6,7 +6,6 @@ import pytest
 from playwright.sync_api import expect
 
 from shared.testing.installation import submit, wait_status
-from tests.console.conftest import enter
 
 pytestmark = pytest.mark.console
 
@@ -82,7 +81,8 @@ def test_an_agent_is_switched_off_and_on_and_says_what_it_enforces(admin, client
 
 
 def test_everything_works_without_scripts(visit, installation, client):
-    reader = enter(visit, installation, java_script_enabled=False)
+    who = installation.credentials()
+    reader = visit(java_script_enabled=False).log_in(who["email"], who["password"])
     page, called = reader.page, f"plain-{uuid.uuid4().hex[:8]}"
     page.click("text=New session")
     page.fill("#name", called)
@@ -117,8 +117,8 @@ def test_everything_works_without_scripts(visit, installation, client):
     page.wait_for_url("**/console/login?done=logged_out")
 
 
-def test_the_language_follows_the_browser_and_then_the_reader_s_choice(visit, installation):
-    page = enter(visit, installation, locale="ko-KR").page
+def test_the_language_follows_the_browser_and_then_the_reader_s_choice(enter):
+    page = enter(locale="ko-KR").page
     expect(page.locator("h1")).to_have_text("세션")
     assert page.get_attribute("html", "lang") == "ko"
     page.click("button:has-text('English')")

@@ -8,7 +8,6 @@ import pytest
 from playwright.sync_api import expect
 
 from shared.testing.installation import submit, wait_status
-from tests.console.conftest import enter
 
 pytestmark = pytest.mark.console
 
@@ -140,8 +139,8 @@ def test_while_the_scheduler_is_away_pages_are_read_and_a_form_keeps_its_input(a
     expect(row(page, f"{called}-again")).to_contain_text("Terminated", timeout=60_000)
 
 
-def test_two_readers_see_the_same_change(admin, visit, installation):
-    other = enter(visit, installation)
+def test_two_readers_see_the_same_change(admin, enter):
+    other = enter()
     called = name("both")
     fill_in(admin.page, called, "true").locator("[type=submit]").click()
     for reader in (admin, other):

@@ -34,6 +34,8 @@ def same_site(request: Request[Any, Any, Any]) -> None:
 
 def protect(response: Response[Any]) -> Response[Any]:
     """Add to an answer what keeps other sites out of the page, and the page out of caches."""
+    present = {name.lower() for name in response.headers}
     for name, value in HEADERS.items():
-        response.headers.setdefault(name, value)
+        if name.lower() not in present:
+            response.headers[name] = value
     return response
