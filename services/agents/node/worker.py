@@ -136,6 +136,7 @@ class KernelWorker:
                 self._wish,
                 seen.presence,
                 settled=settled,
+                began=has_begun(seen),
                 launched=self._launched,
             )
             if step == "forget":
@@ -286,3 +287,8 @@ class KernelWorker:
     @staticmethod
     def _key(record: Record) -> KernelKey:
         return KernelKey(record.spec.kernel_id, record.spec.attempt)
+
+
+def has_begun(seen: Observation) -> bool:
+    """Tell whether a command is known to have run."""
+    return seen.started_at is not None and (seen.exit is None or seen.exit.code is not None)

@@ -83,6 +83,13 @@ def test_a_kernel_that_was_taken_up(held, wish, presence, step):
     assert next_step(held, wish, presence, settled=False) == step
 
 
+def test_the_start_of_a_run_that_nobody_watched_is_told_before_its_end():
+    assert next_step(record(), RUN, "ended", began=True) == "confirm_running"
+    assert next_step(record(), RUN, "lost", began=True) == "confirm_running"
+    assert next_step(record(phase="running"), RUN, "ended", began=True) == "finish"
+    assert next_step(record(), RUN, "ended", began=False) == "finish"
+
+
 def test_a_kernel_that_does_not_begin_in_several_launches_of_one_daemon_is_given_up():
     for launched in range(LAUNCHES_MAX):
         step = next_step(record(), RUN, "absent", settled=False, launched=launched)

@@ -63,20 +63,28 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def next_step(
-    record: Record | None, wish: Wish, presence: Presence, *, settled: bool, launched: int = 0
+    record: Record | None,
+    wish: Wish,
+    presence: Presence,
+    *,
+    settled: bool = False,
+    began: bool = False,
+    launched: int = 0,
 ) -> Step:
     """Return the next step for a kernel.
 
-    `presence` is what the runtime finds of the record's attempt; `settled` tells that every
-    report of it has been accepted; `launched` counts this daemon's launches of it. Launches of
-    daemons that died do not count: it was not the command that failed.
+    `presence` is what the runtime finds of the record's attempt; `began` that its command is
+    known to have run; `settled` that every report of it has been accepted; `launched` counts this
+    daemon's launches of it. Those of daemons that died do not count: it was not the command that
+    failed.
     """
     if record is None:
         return _first_step(wish)
     if record.phase in ENDED:
         return _after_end(record, wish, settled=settled)
     if presence in {"ended", "lost"}:
-        return "finish"
+        # Who reads the reports hears of every start, however short the run was.
+        return "confirm_running" if began and record.phase == "preparing" else "finish"
     if presence == "absent":
         return _step_before_start(record, wish, launched)
     if presence == "running" and record.phase == "preparing":
