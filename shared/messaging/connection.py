@@ -11,8 +11,8 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 from weakref import WeakKeyDictionary
 
-import nats
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.errors import (
     ConnectionClosedError,
     ConnectionDrainingError,
@@ -21,6 +21,7 @@ from nats.errors import (
     OutboundBufferLimitError,
     StaleConnectionError,
 )
+from nats.errors import TimeoutError as NatsTimeoutError
 
 from shared.contracts.subjects import inbox_prefix
 from shared.observability.logging import get_logger
@@ -44,6 +45,33 @@ AWAY: Final = (
 )
 
 Listener = Callable[[], Awaitable[None]]
+
+
+class PromptClient(Client):
+    """A client whose requests can be cancelled.
+
+    nats-py awaits an answer with `asyncio.wait_for`, which on Python 3.11 loses a cancellation that
+    comes together with the answer (CPython issue 86296): the task then runs on for ever.
+    """
+
+    async def _request_new_style(
+        self,
+        subject: str,
+        payload: bytes,
+        timeout: float | None = 1,  # noqa: ASYNC109  # nats-py's signature
+        headers: dict[str, Any] | None = None,
+    ) -> Msg:
+        try:
+            async with asyncio.timeout(timeout):
+                # without a time-out of its own wait_for is a plain await
+                return await super()._request_new_style(
+                    subject,
+                    payload,
+                    timeout=None,  # type: ignore[arg-type]  # wait_for takes it
+                    headers=headers,
+                )
+        except TimeoutError as problem:
+            raise NatsTimeoutError from problem
 
 
 class Hooks:
@@ -125,7 +153,8 @@ async def connect(
     inbox = inbox_prefix(unquote(urlsplit(url).username or ""))
     wanted = options(name, hooks, pending_size=pending_size)
     async with asyncio.timeout(timeout_s):
-        client = await nats.connect(url, inbox_prefix=inbox, **wanted)
+        client = PromptClient()
+        await client.connect(url, inbox_prefix=inbox, **wanted)
     return adopt(client, hooks)
 
 

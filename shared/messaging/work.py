@@ -3,7 +3,11 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Final
+
+from shared.kernel.cancelling import cancel
+
+CANCEL_S: Final = 5.0
 
 Job = Callable[[], Coroutine[Any, Any, None]]
 
@@ -53,9 +57,7 @@ class WorkQueue:
         except TimeoutError:
             left = list(self._waiting)
             self._waiting.clear()
-            for task in tuple(self._running):
-                task.cancel()
-            await asyncio.gather(*self._running, return_exceptions=True)
+            await cancel(tuple(self._running), CANCEL_S)
             return left
         return []
 

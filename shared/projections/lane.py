@@ -42,7 +42,8 @@ _stalled = gauge("projection_stalled", "1 while a projection stands still.", _LA
 _applied = counter("projection_events_total", "Events passed by the live generation.", _LABELS)
 
 
-def _is_outage(problem: Exception) -> bool:
+def is_outage(problem: Exception) -> bool:
+    """Tell whether Postgres is away, full or too busy: the same may work a moment later."""
     # asyncpg's word for an argument that it can't encode is an InterfaceError and a ValueError
     return isinstance(problem, _AWAY) and not isinstance(problem, ValueError)
 
@@ -149,7 +150,7 @@ class Lane:
         except (NotYet, RetiredError, ReaderLostError):
             raise
         except Exception as problem:
-            if _is_outage(problem):
+            if is_outage(problem):
                 raise
             if len(events) == 1 and events[0].position == position:
                 event = events[0]

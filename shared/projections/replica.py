@@ -17,6 +17,7 @@ from nats.aio.client import Client
 from shared.contracts.subjects import event_stream
 from shared.eventlog.codec import EventCodec
 from shared.eventlog.records import Recorded
+from shared.kernel.cancelling import cancel
 from shared.messaging.reader import ReaderLostError, StreamReader
 from shared.observability.health import Check
 from shared.observability.logging import get_logger
@@ -28,6 +29,7 @@ log = get_logger(__name__)
 BACKOFF_MIN_S: Final = 0.1
 BACKOFF_MAX_S: Final = 2.0
 UNHEALTHY_LAG: Final = 1_000
+STOP_S: Final = 10.0
 
 _lag = gauge("replica_lag_events", "Events of a source not folded yet.", ("source",))
 
@@ -91,9 +93,13 @@ class Replica:
 
     async def run(self) -> None:
         """Follow all sources until cancelled; raises when an event can't be decoded or applied."""
-        async with asyncio.TaskGroup() as group:
-            for source in self._sources:
-                group.create_task(self._follow(source))
+        tasks = [asyncio.create_task(self._follow(source)) for source in self._sources]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        finally:
+            await cancel(tasks, STOP_S)
+        for task in done:
+            await task
 
     async def _until(self, done: Callable[[], bool], timeout_s: float) -> bool:
         try:

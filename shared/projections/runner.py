@@ -14,7 +14,7 @@ A reader that has seen position n of a service is served by `wait_for(service, n
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, cast
+from typing import Final, NamedTuple, cast
 
 import asyncpg
 from nats.aio.client import Client
@@ -23,10 +23,13 @@ from shared.contracts.base import ServiceName
 from shared.eventlog.codec import EventCodec
 from shared.eventlog.codecs import codec_for
 from shared.eventlog.records import Recorded
+from shared.kernel.cancelling import cancel
 from shared.observability.health import Check
 from shared.projections.lane import Lane
 from shared.projections.projection import Commit, Projection
 from shared.projections.track import Track
+
+STOP_S: Final = 15.0
 
 
 class Progress(NamedTuple):
@@ -77,9 +80,13 @@ class ProjectionRunner:
         """Follow all sources until cancelled. What is wrong with one projection is in `check`."""
         if not self._prepared:
             await self.prepare()
-        async with asyncio.TaskGroup() as group:
-            for track in self._tracks.values():
-                group.create_task(track.run())
+        tasks = [asyncio.create_task(track.run()) for track in self._tracks.values()]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        finally:
+            await cancel(tasks, STOP_S)
+        for task in done:
+            await task
 
     def on_commit(self, listener: Callable[[Commit], None]) -> None:
         """Call `listener` after each commit of a live generation; it must not raise."""
@@ -181,4 +188,4 @@ class ProjectionRunner:
             self._moved.notify_all()
 
 
-_RANK = {"ok": 0, "degraded": 1, "failed": 2}
+_RANK: Final = {"ok": 0, "degraded": 1, "failed": 2}

@@ -2,25 +2,25 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final
 
 import asyncpg
 from nats.aio.client import Client
 
 from shared.eventlog.codec import EventCodec
 from shared.eventlog.records import Recorded
+from shared.kernel.cancelling import cancel
 from shared.observability.health import Check
 from shared.observability.logging import get_logger
 from shared.projections.generations import Generation, Generations
-from shared.projections.lane import Lane, RetiredError
+from shared.projections.lane import Lane, RetiredError, is_outage
 from shared.projections.projection import Projection
 
 log = get_logger(__name__)
 
-UNHEALTHY_LAG = 1_000
-
-
-class _ReloadError(Exception):
-    """The generations have changed: look again which lanes there shall be."""
+UNHEALTHY_LAG: Final = 1_000
+RETRY_S: Final = 0.5
+STOP_S: Final = 10.0
 
 
 class Track:
@@ -76,17 +76,22 @@ class Track:
             await self._flipped(self)
 
     async def run(self) -> None:
-        """Run until cancelled."""
+        """Run until cancelled; what is wrong with a source or the database is waited out."""
         while True:
-            self._reload.clear()
+            lanes = (*self.lanes.values(), *self._next.values())
+            tasks = [asyncio.create_task(lane.run()) for lane in lanes]
+            tasks.append(asyncio.create_task(self._until_reload()))
             try:
-                async with asyncio.TaskGroup() as group:
-                    for lane in (*self.lanes.values(), *self._next.values()):
-                        group.create_task(lane.run())
-                    group.create_task(self._until_reload())
-            except* (RetiredError, _ReloadError):
-                log.info("projection_reloads", projection=self.projection.name)
-            await self.load()
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                await cancel(tasks, STOP_S)
+            for task in done:
+                problem = task.exception()
+                if problem is not None and not isinstance(problem, RetiredError):
+                    raise problem
+            log.info("projection_reloads", projection=self.projection.name)
+            self._reload.clear()
+            await self._load_when_up()
 
     async def rebuild(self) -> int:
         """Start filling the next generation beside the live one; returns its number."""
@@ -163,4 +168,15 @@ class Track:
 
     async def _until_reload(self) -> None:
         await self._reload.wait()
-        raise _ReloadError
+
+    async def _load_when_up(self) -> None:
+        while True:
+            try:
+                await self.load()
+            except Exception as problem:
+                if not is_outage(problem):
+                    raise
+                log.warning("projection_cannot_reload", problem=repr(problem)[:200])
+            else:
+                return
+            await asyncio.sleep(RETRY_S)

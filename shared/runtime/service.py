@@ -32,6 +32,7 @@ from shared.eventlog.codec import EventCodec
 from shared.eventlog.log import EventLog
 from shared.eventlog.outcomes import LogUnavailable
 from shared.eventlog.pool import open_pool
+from shared.kernel.cancelling import cancel
 from shared.kernel.clock import Clock, SystemClock
 from shared.messaging import connection
 from shared.messaging.command_client import CommandClient
@@ -57,6 +58,7 @@ Compose = Callable[["ServiceRuntime"], Awaitable[None]]
 NOT_UP: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 OUTAGES: Final = (LogUnavailable, *NOT_UP, asyncpg.InternalClientError)
 READY_S: Final = 10
+LEFTOVERS_S: Final = 3.0
 EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1
 EXIT_SETTINGS: Final = 2
@@ -192,8 +194,7 @@ class ServiceRuntime:
                 self.fail(f"start failed: {problem!r}"[:200])
             await over
         finally:
-            start.cancel()
-            await asyncio.gather(start, return_exceptions=True)
+            await cancel((start,), self.settings.stop_timeout_s)
             await self._shut_down()
         log.info("stopped", exit_status=self._exit_status)
         return self._exit_status
@@ -217,6 +218,7 @@ class ServiceRuntime:
             await self._broker.start()
         await self.nats.flush(READY_S)  # the server knows our subscriptions before we say ready
         self._phase = ""
+        self.http.is_started = True
         self.background("status", tell_status(self.nats, self.health, self.clock))
         log.info("ready", http_port=self.http.port)
 
@@ -289,4 +291,7 @@ def run_service(service: str, compose: Compose, settings: type[Settings] = Setti
 
 
 async def _run(settings: Settings, compose: Compose) -> int:
-    return await ServiceRuntime(settings).run(compose)
+    try:
+        return await ServiceRuntime(settings).run(compose)
+    finally:
+        await cancel(asyncio.all_tasks() - {asyncio.current_task()}, LEFTOVERS_S)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
+from shared.kernel.cancelling import cancel
 from shared.observability.logging import get_logger
 
 log = get_logger(__name__)
@@ -39,13 +40,8 @@ class Supervised:
     async def stop(self, timeout_s: float) -> None:
         """Cancel all tasks and wait for them, at most `timeout_s`."""
         self._stopping = True
-        tasks = tuple(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            _done, pending = await asyncio.wait(tasks, timeout=timeout_s)
-            for task in pending:
-                log.error("background_task_stuck", task=task.get_name())
+        for task in await cancel(tuple(self._tasks.values()), timeout_s):
+            log.error("background_task_stuck", task=task.get_name())
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         name = task.get_name()

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import asyncpg
 import pytest_asyncio
@@ -16,6 +16,7 @@ from shared.eventlog.log import EventLog
 from shared.eventlog.pool import open_pool
 from shared.eventlog.records import Write
 from shared.eventlog.relay import Relay
+from shared.kernel.cancelling import cancel
 from shared.messaging import connection
 from shared.projections.projection import Projection
 from shared.projections.runner import ProjectionRunner
@@ -72,11 +73,10 @@ async def background(*work) -> AsyncIterator[Sequence[asyncio.Task]]:
     try:
         yield tasks
     finally:
+        assert not await cancel(tasks, DEADLINE_S)
         for task in tasks:
-            task.cancel()
-        for task in tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+            if not task.cancelled():
+                task.result()
 
 
 async def eventually(holds) -> None:

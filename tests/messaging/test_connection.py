@@ -1,0 +1,83 @@
+"""Our connections to NATS can be cancelled, fail at once while away, and come back."""
+
+import asyncio
+
+import pytest
+from nats.aio.client import Client
+from nats.errors import OutboundBufferLimitError
+from nats.errors import TimeoutError as NatsTimeoutError
+
+from shared.messaging import connection
+from shared.testing.servers import NatsServer
+from tests.messaging.conftest import DEADLINE_S
+
+
+async def test_a_cancellation_that_comes_with_the_answer_is_not_lost(nats: Client):
+    async def answer(message) -> None:
+        await message.respond(b"yes")
+
+    await nats.subscribe("ask", cb=answer)
+    await nats.request("ask")
+    for spins in range(60):
+
+        async def ask_for_ever() -> None:
+            while True:
+                await nats.request("ask", timeout=5)
+
+        task = asyncio.create_task(ask_for_ever())
+        for _ in range(spins):
+            await asyncio.sleep(0)
+        await nats.flush()
+        task.cancel()
+        done, _ = await asyncio.wait((task,), timeout=DEADLINE_S)
+        assert done
+        assert task.cancelled()
+
+
+async def test_a_request_that_nobody_answers_ends_in_time(nats: Client):
+    async def silence(_message) -> None:
+        return
+
+    await nats.subscribe("silence", cb=silence)
+    with pytest.raises(NatsTimeoutError):
+        await nats.request("silence", timeout=0.05)
+
+
+async def test_nothing_is_kept_for_later_while_the_server_is_away(
+    nats: Client, nats_server: NatsServer
+):
+    await nats_server.kill()
+    async with asyncio.timeout(DEADLINE_S):
+        while nats.is_connected:  # noqa: ASYNC110  # nobody announces it
+            await asyncio.sleep(0.01)
+    with pytest.raises(OutboundBufferLimitError):
+        await nats.publish("x", b"late")
+
+
+async def test_a_connection_comes_back_and_tells_those_who_asked(
+    nats: Client, nats_server: NatsServer
+):
+    back = asyncio.Event()
+
+    async def reconnected() -> None:
+        back.set()
+
+    forget = connection.on_reconnect(nats, reconnected)
+    await nats_server.kill()
+    await nats_server.start()
+    async with asyncio.timeout(DEADLINE_S):
+        await back.wait()
+    forget()
+    await nats.publish("x", b"now")
+
+
+async def test_connecting_to_nobody_ends_in_time(free_port: int):
+    with pytest.raises(TimeoutError):
+        await connection.connect(f"nats://127.0.0.1:{free_port}", "tests", timeout_s=0.3)
+
+
+async def test_closing_while_the_server_is_away_is_quiet(nats_server: NatsServer):
+    client = await connection.connect(nats_server.url, "tests")
+    await nats_server.kill()
+    await connection.close(client)
+    assert client.is_closed
