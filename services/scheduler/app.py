@@ -67,22 +67,31 @@ async def _lead(
         retry_s=settings.scheduler_retry_s,
     )
     gc.freeze()  # what was folded stays; the collector need not look at it again and again
-    keyring = runtime.keyring()
     desired = DesiredState(runtime.nats)
     publisher = Publisher(
         desired,
-        SpecMaker(keyring, epoch),
+        SpecMaker(runtime.keyring(), epoch),
         broken=scheduler.cannot_start,
         lost=scheduler.compare_all,
     )
     teller = QueueTeller(runtime.nats, lambda: (writer.books, writer.position))
     scheduler.open(writer, publisher, teller)
+    await _serve(runtime, event_log, scheduler, writer)
+    runtime.background("writer", writer.run())
+    runtime.background("publisher", publisher.run())
+    runtime.health.add("desired", publisher.check)
+    runtime.background("teller", teller.run())
+
+
+async def _serve(
+    runtime: ServiceRuntime, event_log: EventLog, scheduler: Scheduler, writer: Writer
+) -> None:
     handlers = SessionHandlers(
         writer,
         event_log,
         scheduler.agents,
         scheduler.users,
-        keyring=keyring,
+        keyring=runtime.keyring(),
         clock=runtime.clock,
     )
     runtime.commands.handle(EnqueueSession, handlers.enqueue)
@@ -99,10 +108,6 @@ async def _lead(
         scheduler.compare_all()
 
     on_reconnect(runtime.nats, reconnected)
-    runtime.background("writer", writer.run())
-    runtime.background("publisher", publisher.run())
-    runtime.health.add("desired", publisher.check)
-    runtime.background("teller", teller.run())
 
 
 def main() -> int:

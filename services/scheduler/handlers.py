@@ -140,5 +140,5 @@ class SessionHandlers:
             ),
             is_name_taken=lambda name: (user_id, name) in books.names,
             impossible=lambda shape: agents.impossible(command.resource_group, shape),
-            new_id=new_id,
+            make_id=new_id,
         )

@@ -52,7 +52,7 @@ def enqueue_decision(name, size, group):
             project_problem=None,
             is_name_taken=lambda wanted: ("u1", wanted) in books.names,
             impossible=lambda _: None,
-            new_id=new_id,
+            make_id=new_id,
         )
         return Decision(enqueue.decide(command, facts))
 

@@ -32,7 +32,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     project_problem: FieldError | None
     is_name_taken: Callable[[str], bool]
     impossible: Callable[[Shape], Impossible | None]
-    new_id: Callable[[], str]
+    make_id: Callable[[], str]
 
 
 def names_of(command: EnqueueSession) -> tuple[str, ...]:
@@ -66,7 +66,7 @@ def decide(command: EnqueueSession, facts: Facts) -> tuple[SessionEnqueued, ...]
     impossible = facts.impossible(shape)
     if impossible is not None:
         return _can_never_run(impossible)
-    return tuple(_enqueued(command, name, architecture, facts.new_id) for name in names)
+    return tuple(_enqueued(command, name, architecture, facts.make_id) for name in names)
 
 
 def _shape_errors(command: EnqueueSession) -> list[FieldError]:
@@ -168,19 +168,19 @@ def _can_never_run(impossible: Impossible) -> Rejection:
 
 
 def _enqueued(
-    command: EnqueueSession, name: str, architecture: str, new_id: Callable[[], str]
+    command: EnqueueSession, name: str, architecture: str, make_id: Callable[[], str]
 ) -> SessionEnqueued:
     requested = {slot: amount for slot, amount in command.resources.items() if amount}
     kernels = tuple(
         KernelRequest(
-            kernel_id=new_id(),
+            kernel_id=make_id(),
             hostname=f"sub{number}" if number else "main1",
             requested=requested,
         )
         for number in range(command.cluster_size)
     )
     return SessionEnqueued(
-        session_id=new_id(),
+        session_id=make_id(),
         name=name,
         session_type=command.session_type,
         user_id=command.user_id,

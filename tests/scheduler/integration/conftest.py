@@ -4,7 +4,8 @@ import pytest_asyncio
 
 from shared.contracts.agents import AgentTerminated
 from shared.testing.servers import Databases, NatsServer
-from tests.scheduler.integration.harness import FakeNode, until, world_of
+from tests.scheduler.integration.fake_node import FakeNode
+from tests.scheduler.integration.harness import world_of
 
 LAST = {"SessionTerminated", "SessionCancelled", "SessionFailed"}
 
@@ -33,4 +34,4 @@ async def node(world, request):
             await world.terminate(session_id, forced=True)
             return LAST & set(await world.types_of(session_id))
 
-        await until(is_over)
+        await world.until(is_over)

@@ -3,42 +3,27 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
 import msgspec
 from nats.aio.client import Client
 
-from shared.contracts.agents import (
-    AgentConnected,
-    AgentLost,
-    AgentProfile,
-    AgentRevived,
-    Heartbeat,
-    ImageDiscovered,
-    NodeLoad,
-)
 from shared.contracts.base import Accepted, Actor, Command, Event, Meta, Reply
-from shared.contracts.kernels import KernelPresence, KernelReport, KernelSpec
 from shared.contracts.scheduler import (
     EnqueueSession,
     GetPendingQueue,
     PendingQueue,
-    ReportKernels,
     TerminateSession,
 )
-from shared.contracts.subjects import heartbeat_subject
 from shared.contracts.users import ProjectCreated, ProjectMemberAdded, UserCreated
 from shared.eventlog.codecs import codec_for
 from shared.eventlog.log import EventLog
 from shared.eventlog.pool import open_pool
 from shared.eventlog.records import CommandKey, Write
 from shared.eventlog.relay import Relay
-from shared.kernel.ids import new_id
-from shared.messaging import telemetry
 from shared.messaging.commands import CommandClient
-from shared.messaging.connection import connect
+from shared.messaging.connection import connect, on_reconnect
 from shared.messaging.desired import DesiredState
 from shared.messaging.queries import QueryClient
 from shared.security.sealing import Keyring
@@ -48,14 +33,6 @@ from shared.testing.services import ServiceProcess
 USER, PROJECT = "user-1", "project-1"
 META = Meta(actor=Actor(kind="user", id=USER), correlation_id="test")
 WAIT_S = 20.0
-
-
-async def until(look: Callable[[], Any]) -> Any:
-    """Look again and again until it is true; the deadline is generous, the loop is short."""
-    async with asyncio.timeout(WAIT_S):
-        while not (found := await look()):  # noqa: ASYNC110  # another process decides when
-            await asyncio.sleep(0.02)
-    return found
 
 
 class Peer:
@@ -82,11 +59,36 @@ class World:
         self.queries = QueryClient(client)
         self.desired = DesiredState(client)
         self.database: asyncpg.Connection = None
+        self.news = asyncio.Condition()
+        self.heard = 0
         self.admin_url = ""
         self.patience_s = WAIT_S
         self.session_ids: list[str] = []
         self.agents: Peer = None
         self.users: Peer = None
+
+    async def until(self, look: Callable[[], Any]) -> Any:
+        """Look after each word of the scheduler until it is true; return what was found."""
+        async with asyncio.timeout(WAIT_S):
+            while True:
+                heard = self.heard
+                if found := await look():
+                    return found
+                async with self.news:
+                    await self.news.wait_for(lambda heard=heard: self.heard != heard)
+
+    async def listen(self) -> None:
+        """Hear of every event and of every change of the desired state."""
+
+        async def hear(_message: Any = None) -> None:
+            async with self.news:
+                self.heard += 1
+                self.news.notify_all()
+
+        for subject in ("evt.>", "$KV.desired.>"):
+            await self.client.subscribe(subject, cb=hear)
+        on_reconnect(self.client, hear)
+        await self.client.flush()
 
     async def send(self, command: Command, key: CommandKey | None = None) -> Reply:
         return await self.commands.send(
@@ -149,124 +151,8 @@ class World:
                 kind,
             )
 
-        found: dict[str, Any] = msgspec.json.decode(await until(look))
+        found: dict[str, Any] = msgspec.json.decode(await self.until(look))
         return found
-
-
-class FakeNode:
-    """A node as the scheduler sees one: an agent's events, reports and heartbeats."""
-
-    def __init__(self, world: World, agent_id: str = "n1", cpu: int = 4) -> None:
-        self.world = world
-        self.agent_id = agent_id
-        self.incarnation = new_id()
-        self.cpu = cpu
-        self.sequence = 0
-        self.beats = 0
-
-    def profile(self) -> AgentProfile:
-        return AgentProfile(
-            address="test",
-            region="local",
-            architecture="x86_64",
-            version="1",
-            resource_group="default",
-            runtime="process",
-            available_slots={"cpu": self.cpu * 1000, "mem": 2**34},
-            images=("img",),
-        )
-
-    async def connect(self) -> "FakeNode":
-        await self.world.agents.say(
-            AgentConnected(
-                agent_id=self.agent_id, incarnation=self.incarnation, profile=self.profile()
-            ),
-            ImageDiscovered(canonical="img", architecture="x86_64", digest="", size_bytes=0),
-        )
-        return self
-
-    async def forget_everything(self) -> None:
-        self.incarnation = new_id()
-        await self.connect()
-
-    async def be_lost(self) -> None:
-        await self.world.agents.say(
-            AgentLost(agent_id=self.agent_id, last_seen_at=datetime.now(tz=UTC))
-        )
-
-    async def revive(self) -> None:
-        await self.world.agents.say(
-            AgentRevived(agent_id=self.agent_id, incarnation=self.incarnation)
-        )
-
-    async def specs(self) -> dict[str, KernelSpec]:
-        """Return what this node shall run, by session."""
-        found = (await self.world.desired.all()).items()
-        return {spec.session_id: spec for key, spec in found if key.startswith(f"{self.agent_id}.")}
-
-    async def spec(self, session_id: str, goal: str = "running") -> KernelSpec:
-        async def look() -> KernelSpec | None:
-            spec = (await self.specs()).get(session_id)
-            return spec if spec is not None and spec.goal == goal else None
-
-        found: KernelSpec = await until(look)
-        return found
-
-    async def report(self, spec: KernelSpec, *phases: str, **more: Any) -> Reply:
-        reports = []
-        for phase in phases:
-            self.sequence += 1
-            reports.append(
-                KernelReport(
-                    session_id=spec.session_id,
-                    kernel_id=spec.kernel_id,
-                    attempt=spec.attempt,
-                    sequence=self.sequence,
-                    phase=phase,
-                    at=datetime.now(tz=UTC),
-                    **(more if phase in ("terminated", "failed") else {}),
-                )
-            )
-        return await self.world.send(
-            ReportKernels(
-                agent_id=self.agent_id, incarnation=self.incarnation, reports=tuple(reports)
-            )
-        )
-
-    async def run(self, session_id: str) -> KernelSpec:
-        """Take up a session's kernel and report that it runs."""
-        spec = await self.spec(session_id)
-        assert isinstance(await self.report(spec, "preparing", "running"), Accepted)
-        return spec
-
-    async def beat(self, *kernels: KernelSpec, phase: str = "running") -> None:
-        self.beats += 1
-        beat = Heartbeat(
-            agent_id=self.agent_id,
-            incarnation=self.incarnation,
-            sequence=self.beats,
-            at=datetime.now(tz=UTC),
-            profile=self.profile(),
-            load=NodeLoad(
-                cpu_percent=0,
-                mem_used_bytes=0,
-                mem_total_bytes=0,
-                disk_used_bytes=0,
-                disk_total_bytes=0,
-                net_received_bytes_s=0,
-                net_sent_bytes_s=0,
-            ),
-            kernels=tuple(
-                KernelPresence(
-                    session_id=spec.session_id,
-                    kernel_id=spec.kernel_id,
-                    attempt=spec.attempt,
-                    phase=phase,
-                )
-                for spec in kernels
-            ),
-        )
-        await telemetry.publish(self.world.client, heartbeat_subject(self.agent_id), beat)
 
 
 @asynccontextmanager
@@ -289,6 +175,7 @@ async def world_of(
         },
     )
     world = World(service, keyring, client)
+    await world.listen()
     pools = []
     for name in ("users", "agents"):
         pool = await open_pool(urls[name], name=f"test-{name}")

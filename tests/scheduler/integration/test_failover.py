@@ -10,7 +10,8 @@ from shared.contracts.base import Accepted
 from shared.eventlog.records import CommandKey
 from shared.kernel.ids import new_id
 from shared.testing.services import ServiceProcess
-from tests.scheduler.integration.harness import FakeNode, until, world_of
+from tests.scheduler.integration.fake_node import FakeNode
+from tests.scheduler.integration.harness import world_of
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -37,10 +38,10 @@ async def test_kill_9_while_sessions_come_in_loses_and_doubles_nothing(own_world
             name = f"s{number}-{turn}"
             key = CommandKey(new_id(), name)
 
-            async def is_accepted(name=name, key=key):
-                return isinstance(await world.enqueue(name, key=key), Accepted)
-
-            await until(is_accepted)
+            # each time after the answer before: away, killed in between, or done
+            while True:
+                if isinstance(await world.enqueue(name, key=key), Accepted):
+                    break
             accepted.append(name)
 
     async def killer():
@@ -50,7 +51,7 @@ async def test_kill_9_while_sessions_come_in_loses_and_doubles_nothing(own_world
             async def enough(wanted=wanted):
                 return len(accepted) >= wanted
 
-            await until(enough)
+            await world.until(enough)
             await world.service.kill()
             await world.service.start()
 
@@ -67,7 +68,7 @@ async def test_kill_9_while_sessions_come_in_loses_and_doubles_nothing(own_world
         specs = [spec for spec in (await world.desired.all()).values() if spec.goal == "running"]
         return len(specs) == len(scheduled)
 
-    await until(bucket_agrees)
+    await world.until(bucket_agrees)
 
 
 async def test_a_wiped_bucket_is_filled_again_and_only_then_called_complete(own_world, nats_server):
@@ -85,7 +86,7 @@ async def test_a_wiped_bucket_is_filled_again_and_only_then_called_complete(own_
     async def is_complete():
         return world.client.is_connected and await world.desired.is_complete()
 
-    await until(is_complete)
+    await world.until(is_complete)
     assert set(await node.specs()) == set(session_ids[1:])
     (later,) = await world.enqueued("later")
     await node.spec(later)
@@ -95,15 +96,15 @@ async def test_a_bucket_deleted_under_a_running_server_is_filled_again(own_world
     world = own_world
     node = await FakeNode(world, "n1", cpu=50).connect()
     session_ids = await world.enqueued("kept", count=5)
-    await until(world.desired.is_complete)
+    await world.until(world.desired.is_complete)
     await world.client.jetstream().delete_key_value("desired")
     (later,) = await world.enqueued("later")
 
     async def all_there():
         return set(await node.specs()) == {*session_ids, later}
 
-    await until(all_there)
-    await until(world.desired.is_complete)
+    await world.until(all_there)
+    await world.until(world.desired.is_complete)
 
 
 async def test_a_second_scheduler_takes_over_and_the_paused_first_one_is_refused(own_world):

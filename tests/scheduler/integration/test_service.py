@@ -9,7 +9,8 @@ from shared.contracts.subjects import queue_subject
 from shared.eventlog.records import CommandKey
 from shared.messaging import telemetry
 from shared.security.environ import open_on_node, seal_environ
-from tests.scheduler.integration.harness import USER, FakeNode, until
+from tests.scheduler.integration.fake_node import FakeNode
+from tests.scheduler.integration.harness import USER
 
 
 def refusal(reply):
@@ -18,10 +19,12 @@ def refusal(reply):
 
 
 async def gone(node, session_id):
+    world = node.world
+
     async def look():
         return session_id not in await node.specs()
 
-    await until(look)
+    await world.until(look)
 
 
 async def test_a_session_runs_from_the_queue_to_success(world, node):
@@ -204,7 +207,7 @@ async def test_sessions_stay_while_an_agent_is_lost_and_nothing_new_goes_there(w
         await world.terminate(other, forced=True)
         return "SessionScheduled" not in types
 
-    await until(waits)
+    await world.until(waits)
     (later,) = await world.enqueued("later")
     queue = await world.queue()
     assert queue.entries[0].reason.code == "no-agent-alive"

@@ -39,6 +39,7 @@ class Running:
     def __init__(self, event_log) -> None:
         self.log = event_log
         self.commits = []
+        self.has_committed = asyncio.Event()
 
     async def start(self):
         self.writer = Writer(
@@ -46,7 +47,7 @@ class Running:
             await fold(self.log),
             epoch=await self.log.take_epoch(NAME),
             refold=lambda: fold(self.log),
-            committed=lambda _, events: self.commits.append(list(events)),
+            committed=self.committed,
             clock=SystemClock(),
             retry_s=0.01,
         )
@@ -55,6 +56,10 @@ class Running:
         seed = resource_group.seed(queue.group if queue else None)
         await self.writer.submit(lambda _: Decision(seed), META)
         return self
+
+    def committed(self, _books, events):
+        self.commits.append(list(events))
+        self.has_committed.set()
 
     async def stop(self):
         self.task.cancel()
@@ -232,12 +237,9 @@ async def test_a_blocked_head_is_overtaken_after_its_tries(running):
     await running.enqueue("big", requested={"cpu": 4000})
     await running.enqueue("next")
     async with asyncio.timeout(20):
-        while "next" in {
-            entry.session.session_id
-            for entry in running.writer.books.queues["default"].planner.queue
-        }:
-            await running.writer.read(lambda _: None)
-            await asyncio.sleep(0.01)
+        while running.writer.books.sessions["next"].status == "PENDING":
+            running.has_committed.clear()
+            await running.has_committed.wait()
     waiting = running.writer.books.queues["default"].planner.queue
     assert [entry.session.session_id for entry in waiting] == ["big"]
 

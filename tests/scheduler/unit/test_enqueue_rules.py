@@ -27,7 +27,7 @@ def facts(**more):
         "project_problem": None,
         "is_name_taken": lambda _: False,
         "impossible": lambda shape: never_fits([AGENT], "default", shape),
-        "new_id": lambda: f"id{next(numbers)}",
+        "make_id": lambda: f"id{next(numbers)}",
         **more,
     }
     return Facts(**values)

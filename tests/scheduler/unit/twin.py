@@ -108,15 +108,16 @@ class Twin:
         placed, failed = [], []
         order = sorted(self.queue.values(), key=lambda item: (-item[0].priority, item[0].turn))
         for item in order:
-            if len(placed) == limit:
-                for waiting in failed:
-                    waiting[2] = waiting[2] or not self.can_help(waiting[0].shape)
-                return placed
             session, _tries, overtaken = item
             places = self.place(session)
             if places is not None:
                 placed.append((session.session_id, places))
                 del self.queue[session.session_id]
+                if len(placed) == limit:
+                    # cut short: no tries are counted
+                    for waiting in failed:
+                        waiting[2] = waiting[2] or not self.can_help(waiting[0].shape)
+                    return placed
                 continue
             failed.append(item)
             if overtaken or not self.can_help(session.shape):
