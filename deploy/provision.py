@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -18,7 +19,12 @@ from shared.eventlog.migrate import migrate, role_of
 from shared.messaging.connection import close, connect
 from shared.messaging.streams import provision as provision_streams
 
-CONNECT_TIMEOUT_S = 30
+CONNECT_TIMEOUT_S: Final = 30
+OLDEST_POSTGRES: Final = 15
+
+
+class ProvisionError(Exception):
+    """A server is not one that we can use; the text says why."""
 
 
 async def provision(
@@ -38,6 +44,9 @@ async def _ensure_database(database_url: str) -> None:
         urlunsplit(urlsplit(database_url)._replace(path="/postgres")), timeout=CONNECT_TIMEOUT_S
     )
     try:
+        version = connection.get_server_version()
+        if version.major < OLDEST_POSTGRES:
+            raise ProvisionError(f"Postgres {OLDEST_POSTGRES} or later is needed, not {version[0]}")
         query = "SELECT 1 FROM pg_database WHERE datname = $1"
         if await connection.fetchval(query, name) is None:
             quoted = '"' + name.replace('"', '""') + '"'

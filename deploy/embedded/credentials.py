@@ -15,11 +15,8 @@ _SPECIAL: Final = "-_.!"
 _LENGTH: Final = 20
 
 
-def ensure_credentials(layout: Layout, endpoint: str) -> bool:
-    """Write `admin-credentials.json` (0600); return whether the administrator is new.
-
-    At later starts only `endpoint` is brought up to date.
-    """
+def ensure_credentials(layout: Layout, endpoint: str) -> None:
+    """Write `admin-credentials.json` (0600); at later starts only `endpoint` is kept current."""
     known = json.loads(layout.credentials.read_text()) if layout.credentials.exists() else {}
     wanted = {
         "endpoint": endpoint,
@@ -30,16 +27,19 @@ def ensure_credentials(layout: Layout, endpoint: str) -> bool:
     }
     if wanted != known:
         write_private(layout.credentials, json.dumps(wanted, indent=2) + "\n")
-    return not known
 
 
 def show_once(layout: Layout) -> None:
-    """Print the credentials; the caller does this at the first start only."""
+    """Print the credentials, unless that was done before."""
+    shown = layout.secrets / "credentials-shown"
+    if shown.exists():
+        return
     known = json.loads(layout.credentials.read_text())
     say("  The first administrator, shown this once:")
     for field in ("email", "password", "access_key", "secret_key"):
         say(f"    {field:<11} {known[field]}")
     say(f"  They are also in {layout.credentials}, readable for you only.")
+    shown.touch(mode=0o600)
 
 
 def _password() -> str:

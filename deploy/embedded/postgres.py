@@ -27,6 +27,7 @@ from deploy.embedded.child import Child, ChildError, Output, Program
 from deploy.embedded.files import write_private
 from deploy.embedded.lingering import settle
 from deploy.embedded.ports import free_port
+from deploy.embedded.roster import DATABASE
 
 MAJOR_VERSION: Final = "18"
 START_TIMEOUT_S: Final = 60.0
@@ -76,6 +77,15 @@ class EmbeddedPostgres:
     def admin_url(self) -> str:
         """Where the superuser connects; valid once started."""
         return self.url("postgres", self._password, "postgres")
+
+    @property
+    def database_url(self) -> str:
+        """Where the superuser connects to our database."""
+        return self.url("postgres", self._password, DATABASE)
+
+    def role_url(self, role: str, password: str) -> str:
+        """Return where a role connects to our database."""
+        return self.url(role, password, DATABASE)
 
     def url(self, role: str, password: str, database: str) -> str:
         """Return the address of a database for a role."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -9,8 +10,9 @@ from typing import Final
 from deploy.embedded.child import Child, ChildError, describe_exit
 from deploy.embedded.credentials import ensure_credentials, show_once
 from deploy.embedded.environment import agent_id_of, node_environment, service_environment
+from deploy.embedded.external import VARIABLE, ExternalPostgres
 from deploy.embedded.files import write_private
-from deploy.embedded.guardian import READY_TIMEOUT_S, Guardian
+from deploy.embedded.guardian import READY_TIMEOUT_S, Guardian, Startable
 from deploy.embedded.layout import Layout
 from deploy.embedded.logfile import LogFile
 from deploy.embedded.nats import EmbeddedNats
@@ -18,10 +20,10 @@ from deploy.embedded.passwords import load_passwords
 from deploy.embedded.ports import free_ports
 from deploy.embedded.postgres import EmbeddedPostgres
 from deploy.embedded.probe import until_ready
-from deploy.embedded.roster import ADMINISTRATOR, DATABASE, GATEWAY, INNER_SERVICES, NODE, SERVICES
+from deploy.embedded.roster import ADMINISTRATOR, GATEWAY, INNER_SERVICES, NODE, SERVICES
 from deploy.embedded.service import ServiceProcess, python_program
 from deploy.embedded.state import StateFile
-from deploy.embedded.terminal import Step, complain, say
+from deploy.embedded.terminal import SetupError, Step, complain, say
 from deploy.nats.permissions import nats_users
 
 PREPARE_TIMEOUT_S: Final = 120.0
@@ -46,12 +48,7 @@ class Supervisor:
         self._probe_host = shown
         self._state = StateFile(layout.state, {"endpoint": self.endpoint})
         ports = free_ports(len(SERVICES) + 2)
-        self._postgres = EmbeddedPostgres(
-            layout.postgres,
-            ports.pop(),
-            password=self._passwords.postgres_admin,
-            output=self._log("postgres"),
-        )
+        self._postgres = self._find_postgres(ports.pop())
         self._nats = EmbeddedNats(
             layout.nats,
             ports.pop(),
@@ -63,6 +60,16 @@ class Supervisor:
         self._lives: dict[str, asyncio.Task[None]] = {}
         self._http_ports = dict(zip((*INNER_SERVICES, NODE), ports, strict=True))
         self._http_ports[GATEWAY] = port
+
+    def _find_postgres(self, port: int) -> EmbeddedPostgres | ExternalPostgres:
+        if url := os.environ.pop(VARIABLE, None):  # the processes that we start are not told
+            return ExternalPostgres(url)
+        return EmbeddedPostgres(
+            self._layout.postgres,
+            port,
+            password=self._passwords.postgres_admin,
+            output=self._log("postgres"),
+        )
 
     def _log(self, name: str) -> LogFile:
         return LogFile(self._layout.logs / f"{name}.log")
@@ -101,11 +108,14 @@ class Supervisor:
             self._over.set_result(None)
 
     async def _start(self) -> None:
-        new = ensure_credentials(self._layout, self.endpoint)
-        with Step("Starting Postgres and NATS"):
-            self._guard(Guardian("postgres", self._postgres, self._state))
-            self._guard(Guardian("nats", self._nats, self._state))
-            await self._first_ready(("postgres", "nats"))
+        ensure_credentials(self._layout, self.endpoint)
+        servers: dict[str, Startable] = {"nats": self._nats}
+        if isinstance(self._postgres, EmbeddedPostgres):
+            servers["postgres"] = self._postgres
+        with Step(f"Starting {' and '.join(servers)}"):
+            for name, server in servers.items():
+                self._guard(Guardian(name, server, self._state))
+            await self._first_ready(servers)
         self._write_connections()
         with Step("Bringing schemas and streams up to date"):
             await self._prepare()
@@ -116,8 +126,7 @@ class Supervisor:
         self._state.started()
         if self._state.state == "ready":
             say(f"\n  Quartermaster is ready: {self.endpoint}/")
-        if new:
-            show_once(self._layout)
+        show_once(self._layout)
         say("  Ctrl-C or `qm down` stops everything; sessions go on running.")
         if self._on_started is not None:
             self._on_started()
@@ -138,9 +147,7 @@ class Supervisor:
             environment = service_environment(
                 self._layout,
                 name,
-                database_url=self._postgres.url(
-                    f"qm_{name}", self._passwords.postgres[name], DATABASE
-                ),
+                database_url=self._postgres.role_url(f"qm_{name}", self._passwords.postgres[name]),
                 nats_url=nats_url,
                 host=self._host if public else "127.0.0.1",
                 http_port=port,
@@ -176,9 +183,8 @@ class Supervisor:
 
     def _write_connections(self) -> None:
         """Tell where the running servers are; for administrative commands on this machine."""
-        admin = self._passwords.postgres_admin
         document = {
-            "database_url": self._postgres.url("postgres", admin, DATABASE),
+            "database_url": self._postgres.database_url,
             "nats_url": self._nats.url(ADMINISTRATOR),
         }
         write_private(self._layout.connections, json.dumps(document, indent=2))
@@ -225,6 +231,6 @@ async def supervise(
     """
     try:
         return await Supervisor(layout, host, port, on_started).run()
-    except ChildError as error:
+    except (ChildError, SetupError) as error:
         complain(str(error))
         return 1

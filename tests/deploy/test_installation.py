@@ -1,5 +1,6 @@
 """A whole installation stops, survives its supervisor, and comes back as it was."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -25,6 +26,10 @@ def installation():
     finally:
         made.stop()
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def environment_of(pid: int) -> bytes:
+    return (Path("/proc") / str(pid) / "environ").read_bytes()
 
 
 def parts_alive(data: Path) -> dict[int, str]:
@@ -119,3 +124,22 @@ def test_detached_it_returns_when_it_is_ready_and_another_port_is_taken_over(ins
     finally:
         assert run_qm("down", "--data", str(installation.data)).returncode == 0
     assert not parts_alive(installation.data)
+
+
+async def test_a_postgres_that_somebody_else_runs_is_used_and_left_alone(postgres_server):
+    directory = scratch_directory("external")
+    url = postgres_server.admin_url("elsewhere")
+    made = Installation(directory / "var", free_port(), {"QM_POSTGRES_URL": url})
+    try:
+        await asyncio.to_thread(made.start)
+        assert "postgres" not in made.state()["processes"]
+        assert not (made.data / "postgres").exists()
+        password = url.split("@")[0].rpartition(":")[2].encode()
+        for part in made.state()["processes"].values():
+            assert password not in environment_of(part["pid"])
+        assert await asyncio.to_thread(made.stop) == 0
+        await postgres_server.execute("SELECT 1")
+    finally:
+        await asyncio.to_thread(made.stop)
+        await postgres_server.drop("elsewhere")
+        shutil.rmtree(directory, ignore_errors=True)

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from deploy.embedded.credentials import ensure_credentials
+from deploy.embedded.credentials import ensure_credentials, show_once
+from deploy.embedded.external import ExternalPostgres
 from deploy.embedded.layout import Layout
 from deploy.embedded.lock import InstanceLock
 from deploy.embedded.packages import SystemPackage
 from deploy.embedded.passwords import load_passwords
+from deploy.embedded.terminal import SetupError
 from shared.testing.installation import ROOT, run_qm
 
 
@@ -76,13 +78,42 @@ def test_an_old_python_is_refused_with_what_to_do(tmp_path: Path):
 
 
 def test_credentials_are_made_once_for_their_owner_only(layout: Layout):
-    assert ensure_credentials(layout, "http://127.0.0.1:1")
+    ensure_credentials(layout, "http://127.0.0.1:1")
     first = json.loads(layout.credentials.read_text())
-    assert not ensure_credentials(layout, "http://127.0.0.1:2")
+    ensure_credentials(layout, "http://127.0.0.1:2")
     second = json.loads(layout.credentials.read_text())
     assert second == {**first, "endpoint": "http://127.0.0.1:2"}
     assert set(first) == {"endpoint", "email", "password", "access_key", "secret_key"}
     assert stat.S_IMODE(layout.credentials.stat().st_mode) == 0o600
+
+
+def test_credentials_are_printed_once(layout: Layout, capsys):
+    ensure_credentials(layout, "http://127.0.0.1:1")
+    password = json.loads(layout.credentials.read_text())["password"]
+    show_once(layout)
+    assert password in capsys.readouterr().out
+    show_once(layout)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("postgresql://boss:s%40@db.example", "db.example:5432/qm"),
+        ("postgres://boss:s%40@db.example:6000/cluster", "db.example:6000/cluster"),
+        ("postgresql://boss:s%40@[::1]:6000/?sslmode=require", "[::1]:6000/qm?sslmode=require"),
+    ],
+)
+def test_an_external_postgres_gives_each_role_its_address(url: str, expected: str):
+    server = ExternalPostgres(url)
+    assert server.database_url == f"postgresql://boss:s%40@{expected}"
+    assert server.role_url("qm_users", "p/w") == f"postgresql://qm_users:p%2Fw@{expected}"
+
+
+def test_an_address_that_is_none_of_postgres_is_refused_without_showing_it():
+    with pytest.raises(SetupError, match="QM_POSTGRES_URL") as refused:
+        ExternalPostgres("mysql://boss:secret@db")
+    assert "secret" not in str(refused.value)
 
 
 def test_passwords_are_kept_and_completed(layout: Layout):
