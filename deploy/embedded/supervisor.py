@@ -112,7 +112,7 @@ class Supervisor:
         servers: dict[str, Startable] = {"nats": self._nats}
         if isinstance(self._postgres, EmbeddedPostgres):
             servers["postgres"] = self._postgres
-        with Step(f"Starting {' and '.join(servers)}"):
+        with Step("Starting the database and the bus"):
             for name, server in servers.items():
                 self._guard(Guardian(name, server, self._state))
             await self._first_ready(servers)

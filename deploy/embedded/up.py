@@ -27,9 +27,14 @@ def main() -> None:
     """Parse the arguments, refuse what cannot work, supervise."""
     options = _parser().parse_args()
     layout = Layout(options.data.absolute())
-    layout.make()
     lock = InstanceLock(layout.lock)
-    if not lock.acquire():
+    try:
+        layout.make()
+        taken = not lock.acquire()
+    except OSError as error:
+        complain(f"{layout.data} cannot be used: {error.strerror} ({error.filename}).")
+        sys.exit(1)
+    if taken:
         complain(f"{layout.data} is already served by process {lock.holder()}; see `qm status`.")
         complain("Stop it with `qm down`, or give another directory with --data.")
         sys.exit(EXIT_ALREADY_UP)

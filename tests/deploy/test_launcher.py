@@ -46,6 +46,14 @@ def test_a_directory_that_is_served_is_not_served_twice(layout: Layout):
     assert lock.holder() is None
 
 
+def test_a_place_that_cannot_hold_data_is_refused_in_one_line(tmp_path: Path):
+    (tmp_path / "file").touch()
+    done = run_qm("up", "--data", str(tmp_path / "file" / "var"), "--port", "0")
+    assert done.returncode == 1
+    assert "cannot be used: Not a directory" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_down_says_so_when_nothing_runs(layout: Layout):
     done = run_qm("down", "--data", str(layout.data))
     assert done.returncode == 0
