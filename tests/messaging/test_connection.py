@@ -81,3 +81,23 @@ async def test_closing_while_the_server_is_away_is_quiet(nats_server: NatsServer
     await nats_server.kill()
     await connection.close(client)
     assert client.is_closed
+
+
+async def test_headers_arrive_as_they_were_sent(nats: Client):
+    received: asyncio.Queue = asyncio.Queue()
+
+    async def take(message) -> None:
+        received.put_nowait(message.headers)
+
+    headers = {"a": "1", "qm-meta": '{"name":"ä: b"}', "empty": "", "Mixed-Case": " padded "}
+    await nats.subscribe("headers", cb=take)
+    await nats.publish("headers", b"", headers=headers)
+    async with asyncio.timeout(DEADLINE_S):
+        found = await received.get()
+    assert found == {"a": "1", "qm-meta": '{"name":"ä: b"}', "empty": "", "Mixed-Case": "padded"}
+
+
+def test_lines_that_are_no_headers_are_left_out():
+    parse = connection.PromptClient._parse_header_lines
+    raw = "ok: yes\r\nno colon\r\nbad name: x\r\nnäme: x\r\n: x\r\nlate:y\r\n\r\n".encode()
+    assert parse(raw) == {"ok": "yes", "late": "y"}
