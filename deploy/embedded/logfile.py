@@ -15,9 +15,19 @@ class LogFile:
         self._limit_bytes = limit_bytes
         self._file: BinaryIO | None = None
         self._size_bytes = 0
+        self._lost = 0
 
     def write(self, line: bytes) -> None:
-        """Append one line."""
+        """Append one line; on a full disk it is lost, and counted for when there is room again."""
+        try:
+            if self._lost:
+                self._append(b"(%d lines were lost: the disk was full)\n" % self._lost)
+                self._lost = 0
+            self._append(line)
+        except OSError:
+            self._lost += 1
+
+    def _append(self, line: bytes) -> None:
         if self._file is None or self._size_bytes + len(line) > self._limit_bytes:
             self._file = self._turn_over()
         self._size_bytes += self._file.write(line)

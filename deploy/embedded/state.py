@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from deploy.embedded.terminal import complain
+
 ProcessState = Literal["starting", "running", "restarting", "stopping", "stopped"]
 
 
@@ -60,8 +62,11 @@ class StateFile:
         processes = {name: asdict(status) for name, status in self.processes.items()}
         document = {**self._about, "state": self.state, "processes": processes}
         new = self._path.with_name(f".{self._path.name}")
-        new.write_text(json.dumps(document, indent=2) + "\n")
-        new.replace(self._path)
+        try:
+            new.write_text(json.dumps(document, indent=2) + "\n")
+            new.replace(self._path)
+        except OSError as error:  # a full disk: what runs goes on, the next change is tried again
+            complain(f"{self._path} could not be written: {error.strerror}.")
 
 
 def read_state(path: Path) -> dict[str, Any]:

@@ -95,6 +95,17 @@ def test_a_log_never_grows_beyond_its_three_parts(tmp_path: Path):
     assert lines == [*(f"line {n:06}" for n in range(100 - len(lines) + 1, 100)), ""]
 
 
+def test_lines_that_a_full_disk_refuses_are_counted_and_nothing_fails(tmp_path: Path):
+    directory = tmp_path / "log"
+    log = LogFile(directory / "part.log")
+    log.write(b"lost\n")
+    log.write(b"lost too\n")
+    directory.mkdir()
+    log.write(b"kept\n")
+    kept = (directory / "part.log").read_text()
+    assert kept == "(2 lines were lost: the disk was full)\nkept\n"
+
+
 def test_a_log_is_continued_after_a_restart(tmp_path: Path):
     for word in (b"before\n", b"after\n"):
         log = LogFile(tmp_path / "part.log")
