@@ -1,4 +1,4 @@
-"""One installation of the services for each file of tests."""
+"""One installation of the services for all files of tests here."""
 
 from collections.abc import AsyncIterator
 
@@ -11,7 +11,7 @@ from shared.testing.servers import PostgresServer
 from tests.gateway.integration.harness import PASSWORD, Stack, eventually, start_stack
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def stack(
     postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Stack]:
@@ -22,12 +22,12 @@ async def stack(
         await made.stop()
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def admin(stack: Stack) -> httpx.AsyncClient:
     return await stack.logged_in()
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def agent(stack: Stack, admin: httpx.AsyncClient) -> str:
     """An agent that the services know, ready for sessions."""
     await stack.beat("a1")
