@@ -97,16 +97,17 @@ class Scheduler:
         self._changed()
 
     async def hear(self, beat: Heartbeat) -> None:
-        """Compare what a node has with the books."""
-        writer, publisher = self._writer, self._publisher
-        if writer is None or publisher is None:
-            return
-        booked = writer.books.kernels_on(beat.agent_id)
-        found = self._reconciler.compare(beat, booked)
+        """Compare what a node has with the books, as they are between two commits."""
+        if self._writer is not None:
+            await self._writer.read(lambda books: self._compare(books, beat))
+
+    def _compare(self, books: Books, beat: Heartbeat) -> None:
+        publisher = self._require_publisher()
+        found = self._reconciler.compare(beat, books.kernels_on(beat.agent_id))
         publisher.strays(beat.agent_id, beat.incarnation, found.stray)
         if found.unheard:
             log.info("kernels_unheard", agent_id=beat.agent_id, count=len(found.unheard))
-            publisher.repeat(writer.books, beat.agent_id, found.unheard)
+            publisher.repeat(books, beat.agent_id, found.unheard)
         for session_id, kernel_ids in found.lost.items():
             log.warning("kernels_lost", agent_id=beat.agent_id, session_id=session_id)
             lost: dict[str, EndReason] = dict.fromkeys(kernel_ids, "kernel-lost")
