@@ -7,6 +7,7 @@ later, when whoever asked for it has long been told that it failed.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 from weakref import WeakKeyDictionary
@@ -178,4 +179,5 @@ async def close(client: Client) -> None:
     except (Error, OSError, TimeoutError) as problem:
         log.info("nats_drain_failed", problem=repr(problem))
     if not client.is_closed:
-        await client.close()
+        with suppress(OSError):  # the socket may be gone; closed it is in either case
+            await client.close()

@@ -1,0 +1,355 @@
+"""Every command is answered: accepted, refused, or why nobody could take it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from nats.aio.client import Client
+
+from shared.contracts.agents import SetAgentSchedulable
+from shared.contracts.base import Accepted, Actor, Meta, Rejected, Reply
+from shared.eventlog.records import CommandKey
+from shared.kernel.clock import SystemClock, render_time
+from shared.kernel.rejections import Rejection, conflict
+from shared.messaging.broker import make_broker
+from shared.messaging.commands import CommandClient, CommandContext, CommandServer
+from shared.messaging.envelope import Envelope, headers_of, read_headers
+from shared.testing.clock import FakeClock
+from shared.testing.servers import NatsServer
+from tests.messaging.conftest import DEADLINE_S, META
+
+COMMAND = SetAgentSchedulable(agent_id="a-1", schedulable=True)
+SUBJECT = "cmd.agents.SetAgentSchedulable"
+ACCEPTED = Accepted(service="agents", position=7)
+
+
+@asynccontextmanager
+async def serving(nats: Client, handler, **options) -> AsyncIterator[CommandServer]:
+    """Answer SetAgentSchedulable inside the block."""
+    broker = make_broker(nats, "agents")
+    server = CommandServer(broker, "agents", **options)
+    server.handle(SetAgentSchedulable, handler)
+    await broker.start()
+    try:
+        yield server
+    finally:
+        await server.stop(5)
+        await broker.stop()
+
+
+async def accept(_command: SetAgentSchedulable, _context: CommandContext) -> Accepted:
+    return ACCEPTED
+
+
+def code(reply: Reply) -> str:
+    assert isinstance(reply, Rejected)
+    return reply.rejection.code
+
+
+async def raw(nats: Client, body: bytes, headers: dict[str, str], subject: str = SUBJECT) -> Reply:
+    answer = await nats.request(subject, body, timeout=DEADLINE_S, headers=headers)
+    return msgspec.json.decode(answer.data, type=Reply)
+
+
+def good_headers(**changed: str) -> dict[str, str]:
+    now = SystemClock().now()
+    envelope = Envelope("id-1", META, now + timedelta(seconds=30))
+    return {**headers_of("SetAgentSchedulable", "tests", envelope, now), **changed}
+
+
+async def test_a_handler_learns_who_asked_why_and_until_when(nats: Client):
+    seen: list[tuple[SetAgentSchedulable, CommandContext]] = []
+
+    async def handler(command: SetAgentSchedulable, context: CommandContext) -> Accepted:
+        seen.append((command, context))
+        return Accepted(service="agents", position=3, result={"n": 1})
+
+    before = SystemClock().now()
+    async with serving(nats, handler):
+        reply = await CommandClient(nats, "gateway").send(
+            COMMAND,
+            meta=META,
+            idempotency=CommandKey("user:u-1:key ä/1", "digest"),
+            timeout_s=9,
+            command_id="command-1",
+        )
+    assert reply == Accepted(service="agents", position=3, result={"n": 1})
+    [(command, context)] = seen
+    assert command == COMMAND
+    assert context.command_id == "command-1"
+    assert context.meta == msgspec.structs.replace(META, causation_id="command-1")
+    assert context.idempotency == CommandKey("user:u-1:key ä/1", "digest")
+    assert timedelta(seconds=8.9) < context.deadline - before < timedelta(seconds=29)
+
+
+async def test_headers_are_cloudevents_in_binary_mode(nats: Client):
+    received: asyncio.Queue = asyncio.Queue()
+
+    async def listener(message) -> None:
+        received.put_nowait(message)
+        await message.respond(msgspec.json.encode(ACCEPTED))
+
+    await nats.subscribe(SUBJECT, cb=listener)
+    assert await CommandClient(nats, "gateway").send(COMMAND, meta=META) == ACCEPTED
+    message = received.get_nowait()
+    assert msgspec.json.decode(message.data, type=SetAgentSchedulable) == COMMAND
+    expected = {
+        "ce-specversion": "1.0",
+        "ce-type": "SetAgentSchedulable",
+        "ce-source": "/quartermaster/gateway",
+        "ce-correlationid": "c-1",
+        "ce-causationid": "cause-1",
+        "content-type": "application/json",
+    }
+    assert message.headers.items() >= expected.items()
+    assert {"ce-id", "ce-time"} <= message.headers.keys()
+
+
+async def test_a_refusal_comes_back_as_it_was_made(nats: Client):
+    refusal = conflict("taken", "That is taken.", by="me")
+
+    async def refuse(_command: SetAgentSchedulable, _context: CommandContext) -> Rejection:
+        return refusal
+
+    async with serving(nats, refuse):
+        reply = await CommandClient(nats, "gateway").send(COMMAND, meta=META)
+    assert reply == Rejected(rejection=refusal)
+
+
+async def test_without_a_responder_the_answer_is_unavailable_at_once(nats: Client):
+    async with asyncio.timeout(5):
+        reply = await CommandClient(nats, "gateway").send(COMMAND, meta=META, timeout_s=600)
+    assert code(reply) == "service_away"
+    assert reply.rejection.kind == "unavailable"
+    assert reply.rejection.retry_after_s
+
+
+async def test_while_the_bus_is_away_the_answer_is_unavailable_at_once(
+    nats: Client, nats_server: NatsServer
+):
+    await nats_server.kill()
+    async with asyncio.timeout(DEADLINE_S):
+        while nats.is_connected:  # noqa: ASYNC110  # nobody announces it
+            await asyncio.sleep(0.01)
+    async with asyncio.timeout(5):
+        reply = await CommandClient(nats, "gateway").send(COMMAND, meta=META, timeout_s=600)
+    assert code(reply) == "bus_away"
+
+
+async def test_an_answer_that_does_not_come_leaves_the_outcome_unknown(nats: Client):
+    let_go = asyncio.Event()
+
+    async def slow(_command: SetAgentSchedulable, _context: CommandContext) -> Accepted:
+        await let_go.wait()
+        return ACCEPTED
+
+    async with serving(nats, slow):
+        reply = await CommandClient(nats, "gateway").send(COMMAND, meta=META, timeout_s=0.05)
+        let_go.set()
+    assert code(reply) == "no_answer"
+
+
+async def test_a_command_whose_deadline_has_passed_is_not_executed(nats: Client):
+    done: list[str] = []
+
+    async def record(command: SetAgentSchedulable, _context: CommandContext) -> Accepted:
+        done.append(command.agent_id)
+        return ACCEPTED
+
+    late = FakeClock(SystemClock().now() + timedelta(hours=1))
+    async with serving(nats, record, clock=late):
+        reply = await CommandClient(nats, "gateway").send(COMMAND, meta=META)
+    assert code(reply) == "deadline_passed"
+    assert done == []
+
+
+async def test_a_command_that_waited_past_its_deadline_is_not_executed(nats: Client):
+    done: list[str] = []
+    let_go = asyncio.Event()
+    clock = FakeClock(SystemClock().now())
+
+    async def record(command: SetAgentSchedulable, _context: CommandContext) -> Accepted:
+        done.append(command.agent_id)
+        await let_go.wait()
+        return ACCEPTED
+
+    async with serving(nats, record, concurrency=1, clock=clock) as server:
+        client = CommandClient(nats, "gateway", clock=clock)
+        replies = [
+            asyncio.create_task(
+                client.send(SetAgentSchedulable(agent_id=name, schedulable=True), meta=META)
+            )
+            for name in ("first", "second")
+        ]
+        async with asyncio.timeout(DEADLINE_S):
+            while server.load != (1, 1):  # noqa: ASYNC110  # nobody announces it
+                await asyncio.sleep(0.01)
+        clock.advance(60)
+        let_go.set()
+        first, second = await asyncio.gather(*replies)
+    assert first == ACCEPTED
+    assert code(second) == "deadline_passed"
+    assert done == ["first"]
+
+
+async def test_overload_is_refused_at_once_and_what_was_taken_is_done(nats: Client):
+    let_go = asyncio.Event()
+
+    async def wait(_command: SetAgentSchedulable, _context: CommandContext) -> Accepted:
+        await let_go.wait()
+        return ACCEPTED
+
+    async with serving(nats, wait, concurrency=4, queue_limit=16) as server:
+        client = CommandClient(nats, "gateway")
+        sent = [asyncio.create_task(client.send(COMMAND, meta=META)) for _ in range(200)]
+        async with asyncio.timeout(DEADLINE_S):
+            while sum(task.done() for task in sent) < 180:  # noqa: ASYNC110  # as above
+                await asyncio.sleep(0.01)
+        assert server.load == (4, 16)
+        let_go.set()
+        replies = await asyncio.gather(*sent)
+        again = await client.send(COMMAND, meta=META)
+    assert [reply for reply in replies if isinstance(reply, Accepted)] == [ACCEPTED] * 20
+    refused = [reply for reply in replies if isinstance(reply, Rejected)]
+    assert {code(reply) for reply in refused} == {"overloaded"}
+    assert {reply.rejection.retry_after_s for reply in refused} == {1}
+    assert again == ACCEPTED
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"null",
+        b"[]",
+        b"\xff\xfe",
+        b'{"type":"SetAgentSchedulable"}',
+        b'{"type":"Other","agent_id":"a","schedulable":true}',
+        b'{"type":"SetAgentSchedulable","agent_id":1,"schedulable":true}',
+        b'{"type":"SetAgentSchedulable","agent_id":"a","schedulable":true,"more":1}',
+    ],
+)
+async def test_a_body_that_is_no_such_command_is_malformed(nats: Client, body: bytes):
+    async with serving(nats, accept):
+        reply = await raw(nats, body, good_headers())
+    assert code(reply) == "malformed_command"
+    assert reply.rejection.kind == "malformed"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"qm-meta": ""},
+        {"qm-meta": "{}"},
+        {"qm-meta": "no json"},
+        {"qm-deadline": "tomorrow"},
+        {"qm-deadline": "2026-01-01T00:00:00"},
+        {"ce-id": ""},
+        {"qm-idempotency-key": "alone"},
+    ],
+)
+async def test_headers_that_make_no_sense_are_malformed(nats: Client, changed: dict[str, str]):
+    async with serving(nats, accept):
+        reply = await raw(nats, msgspec.json.encode(COMMAND), good_headers(**changed))
+    assert code(reply) == "malformed_headers"
+
+
+async def test_a_command_that_the_service_does_not_know_is_refused(nats: Client):
+    async with serving(nats, accept):
+        reply = await raw(nats, b"{}", good_headers(), subject="cmd.agents.Explode")
+    assert code(reply) == "unknown_command"
+
+
+async def test_a_bug_in_a_handler_is_answered_without_its_details(nats: Client):
+    async def broken(_command: SetAgentSchedulable, _context: CommandContext) -> Accepted:
+        raise ZeroDivisionError("secret detail")
+
+    async with serving(nats, broken):
+        client = CommandClient(nats, "gateway")
+        reply = await client.send(COMMAND, meta=META)
+        assert code(reply) == "internal_error"
+        assert "secret" not in msgspec.json.encode(reply).decode()
+        assert code(await client.send(COMMAND, meta=META)) == "internal_error"
+
+
+async def test_a_part_that_is_away_makes_the_command_unavailable(nats: Client):
+    async def away(_command: SetAgentSchedulable, _context: CommandContext) -> Accepted:
+        raise ConnectionRefusedError
+
+    async with serving(nats, away):
+        reply = await CommandClient(nats, "gateway").send(COMMAND, meta=META)
+    assert code(reply) == "log_away"
+    assert reply.rejection.retry_after_s == 2
+
+
+async def test_a_command_too_large_for_the_bus_is_refused_by_the_sender(nats: Client):
+    huge = SetAgentSchedulable(agent_id="x" * nats.max_payload, schedulable=True)
+    reply = await CommandClient(nats, "gateway").send(huge, meta=META)
+    assert code(reply) == "too_large"
+
+
+async def test_stopping_finishes_what_was_taken_and_refuses_the_rest(nats: Client):
+    started = asyncio.Event()
+    let_go = asyncio.Event()
+
+    async def wait(_command: SetAgentSchedulable, _context: CommandContext) -> Accepted:
+        started.set()
+        await let_go.wait()
+        return ACCEPTED
+
+    async with serving(nats, wait, concurrency=1) as server:
+        client = CommandClient(nats, "gateway")
+        taken = asyncio.create_task(client.send(COMMAND, meta=META))
+        await started.wait()
+        stopping = asyncio.create_task(server.stop(DEADLINE_S))
+        async with asyncio.timeout(DEADLINE_S):
+            while (
+                code_of_refusal(await client.send(COMMAND, meta=META, timeout_s=0.2))
+                != "service_away"
+            ):
+                pass
+        let_go.set()
+        assert await taken == ACCEPTED
+        await stopping
+
+
+def code_of_refusal(reply: Reply) -> str:
+    return reply.rejection.code if isinstance(reply, Rejected) else ""
+
+
+async def test_what_cannot_be_finished_before_the_end_is_told_so(nats: Client):
+    async def never(_command: SetAgentSchedulable, _context: CommandContext) -> Accepted:
+        await asyncio.Event().wait()
+        return ACCEPTED
+
+    async with serving(nats, never, concurrency=1) as server:
+        client = CommandClient(nats, "gateway")
+        sent = [asyncio.create_task(client.send(COMMAND, meta=META)) for _ in range(3)]
+        async with asyncio.timeout(DEADLINE_S):
+            while server.load != (1, 2):  # noqa: ASYNC110  # nobody announces it
+                await asyncio.sleep(0.01)
+        await server.stop(0.05)
+        replies = await asyncio.gather(*sent)
+    assert [code(reply) for reply in replies] == ["stopping"] * 3
+
+
+texts = st.text(st.characters(exclude_categories=("Cs",)), min_size=1)
+
+
+@given(texts, texts, texts, texts)
+def test_any_text_passes_through_the_headers_unharmed(
+    correlation: str, request: str, actor: str, key: str
+):
+    meta = Meta(actor=Actor(kind="user", id=actor), correlation_id=correlation, request_id=request)
+    now = SystemClock().now()
+    headers = headers_of("X", "tests", Envelope("id-1", meta, now, key, "digest"), now)
+    assert all(value.isascii() and value.isprintable() for value in headers.values())
+    found = read_headers({name: value.strip() for name, value in headers.items()})
+    assert found == Envelope("id-1", meta, found.deadline, key, "digest")
+    assert render_time(found.deadline) == render_time(now)
