@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(300)]
 def start_s(installation):
     begun = time.perf_counter()
     installation.start()
-    assert httpx.get(f"{installation.endpoint}/login", timeout=10).status_code == 200
+    assert httpx.get(f"{installation.endpoint}/console/login", timeout=10).status_code == 200
     return time.perf_counter() - begun
 
 
