@@ -205,6 +205,15 @@ class Journal:
         )
         return [Waiting(row[0], _reports.decode(row[1])) for row in rows]
 
+    async def backlog(self) -> int:
+        """Return how many reports nobody has accepted yet."""
+        count = await self._change(
+            lambda file: file.execute(
+                "select count(*) from reports where refusal is null"
+            ).fetchone()[0]
+        )
+        return int(count)
+
     async def accepted(self, numbers: Sequence[int]) -> None:
         """Drop reports that are durable elsewhere now."""
         await self._change(

@@ -6,6 +6,7 @@ import os
 import platform
 from collections.abc import AsyncIterator
 from importlib.metadata import PackageNotFoundError, version
+from typing import Final
 
 import structlog
 from nats.aio.client import Client
@@ -29,10 +30,12 @@ from shared.kernel.clock import Clock
 from shared.kernel.slots import Slots, add
 from shared.messaging.command_client import CommandClient
 from shared.messaging.desired import DesiredChange
+from shared.observability.health import Check, State
 from shared.security.environ import open_on_node
 from shared.security.sealing import NodeKey, SealBroken
 
-JOURNAL = "journal.sqlite"
+JOURNAL: Final = "journal.sqlite"
+BACKLOG_UNHEALTHY: Final = 100
 _log = structlog.get_logger(__name__)
 
 
@@ -112,6 +115,16 @@ class Node:
             ]
         # `close` has ended them; whoever called waits for the goodbye to be said.
         await asyncio.Event().wait()
+
+    async def greet(self) -> None:
+        """Beat at once: the connection is back."""
+        self.heartbeat.hurry()
+
+    async def check(self) -> Check:
+        """Return the health: how many reports nobody has accepted yet."""
+        waiting = await self.journal.backlog()
+        state: State = "ok" if waiting <= BACKLOG_UNHEALTHY else "degraded"
+        return Check(state=state, lag=waiting)
 
     async def close(self, goodbye: Goodbye) -> None:
         """Say goodbye and let go of everything; kernels go on running."""

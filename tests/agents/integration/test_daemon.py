@@ -184,6 +184,22 @@ async def test_an_ended_kernel_is_forgotten_but_its_log_stays_and_it_never_runs_
     assert (await site.log(spec.kernel_id)).data == b"once\n"
 
 
+async def test_only_so_many_logs_of_forgotten_kernels_are_kept(nats_server, tmp_path):
+    async with open_site(nats_server.url, tmp_path, QM_KERNEL_LOGS_KEPT="2") as site:
+        await site.start()
+        specs = [site.spec(f"echo {number}; echo x > file") for number in range(4)]
+        for spec in specs:
+            await site.want(spec)
+            await site.until_ended(spec.kernel_id)
+            await site.desired.remove(AGENT, spec.kernel_id)
+            await site.until_known()
+        found = [(await site.log(spec.kernel_id)).found for spec in specs]
+        assert found == [False, False, True, True]
+        kept = site.folder / "data" / "kernels" / specs[3].kernel_id / "1"
+        assert (kept / "log").read_text() == "3\n"
+        assert not (kept / "work").exists()
+
+
 async def test_a_new_attempt_of_a_kernel_runs_here_again(site):
     await site.start()
     spec = site.spec("sleep 1000")

@@ -46,7 +46,7 @@ async def test_a_sandboxed_kernel_sees_only_its_own_processes_and_cannot_write_e
     made = job(
         "ls -d /proc/[0-9]* | wc -l; id -u; grep -c NoNewPrivs:.1 /proc/self/status;"
         " grep CapEff /proc/self/status; touch /usr/x /etc/x /x; ls /root /home;"
-        f" cat {secret}; touch /tmp/fine && echo tmp"
+        f" cat {secret}; cd /tmp && touch fine && echo tmp"
     )
     await bench.run(made)
     log = bench.log(made)
@@ -100,9 +100,10 @@ async def test_a_busy_loop_gets_no_more_processor_time_than_it_asked_for(bench):
     assert (await bench.end_of(loop.key)).exit.code == 0
     entry = next(one for one in bench.groups.entry_files("k.1") if "/cpu" in str(one))
     stat = dict(line.split() for line in (entry.parent / "cpu.stat").read_text().splitlines())
-    # 0.3 s of work at 0.02 s in each period of 0.1 s: it was held back in most of 15 periods.
-    assert int(stat["nr_throttled"]) >= 10
-    assert (await bench.runtime.usage(loop.key)).cpu_s >= 0.3
+    used_s = (await bench.runtime.usage(loop.key)).cpu_s
+    assert used_s >= 0.3
+    # 0.02 s are allowed in each period of 0.1 s, and slices of some ms to overrun.
+    assert used_s <= (int(stat["nr_periods"]) + 2) * 0.025
     await bench.runtime.collect(loop.key)
 
 

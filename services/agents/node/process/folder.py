@@ -21,11 +21,12 @@ _WRITE_ALL: Final = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
 
 
 class Started(NamedTuple):
-    """Who keeps the attempt, the keeper's child, and when it began."""
+    """Who keeps the attempt, the keeper's child, when it began, and whether in a sandbox."""
 
     keeper: int
     child: int
     at: datetime
+    sandboxed: bool
 
 
 class AttemptFolder:
@@ -101,7 +102,8 @@ class AttemptFolder:
         record = self._record("started.json")
         if record is None:
             return None
-        return Started(record["keeper"], record["child"], _moment(record["at"]))
+        at = _moment(record["at"])
+        return Started(record["keeper"], record["child"], at, record["sandboxed"])
 
     def ended(self) -> Exit | None:
         """Return how the command ended, as its keeper wrote it."""

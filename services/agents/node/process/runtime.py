@@ -176,7 +176,7 @@ class ProcessRuntime:
         folder = self._folder(key)
         keeper, started = folder.keeper(), folder.started()
         frame = {keeper}
-        if started is not None and self._confinement.bwrap is not None:
+        if started is not None and started.sandboxed:
             frame |= {started.child, *children(started.child)}
         found = () if self._groups is None else self._groups.processes(str(key))
         if not found and keeper is not None:

@@ -253,7 +253,8 @@ def keep(plan: dict[str, Any]) -> None:
     os.close(status_out)
     error = enter_groups(pid, plan["cgroup_entries"])
     # From here on the attempt counts as having run, whatever happens.
-    begun = {"keeper": os.getpid(), "child": pid, "at": time.time()}
+    boxed = plan["status_argument"] is not None
+    begun = {"keeper": os.getpid(), "child": pid, "at": time.time(), "sandboxed": boxed}
     publish_record(folder, "started.json", started, begun)
     if not error:
         os.write(go, b"g")
@@ -268,7 +269,7 @@ def keep(plan: dict[str, Any]) -> None:
         "wait_status": status,
         "at": time.time(),
         "error": error,
-        "sandboxed": plan["status_argument"] is not None,
+        "sandboxed": boxed,
         "sandbox": read_rest(status_in).decode("utf-8", "replace")[:1024],
         "memory_events": read_text(plan["oom_file"]),
         "log_dropped_bytes": log.dropped,
