@@ -23,8 +23,12 @@ from shared.kernel.clock import Clock
 from shared.kernel.ids import new_id
 from shared.kernel.rejections import Rejection
 from shared.observability.logging import get_logger
+from shared.observability.metrics import gauge
 
 log = get_logger(__name__)
+
+_live = gauge("scheduler_live_sessions", "Sessions that have not ended.", ())
+_pending = gauge("scheduler_pending_sessions", "Sessions that wait for a place.", ("group",))
 
 INSIST_TRIES: Final = 20
 INSIST_PAUSE_S: Final = 0.5
@@ -59,12 +63,17 @@ class Scheduler:
             self.users.apply(recorded.event)
             return
         agent_id = self.agents.apply(recorded.event)
-        if agent_id is not None and self._writer is not None:
-            self._writer.books.put_agent(self.agents.agents[agent_id])
-            self._writer.poke()
-            self._changed()
-            if self.agents.superseded.get(agent_id):
-                self._later(self._lose_superseded(agent_id), f"incarnation of {agent_id}")
+        if agent_id is None:
+            return
+        agent = self.agents.agents[agent_id]
+        log.debug("agent_learned", agent_id=agent_id, incarnation=agent.incarnation)
+        if self._writer is None:
+            return
+        self._writer.books.put_agent(agent)
+        self._writer.poke()
+        self._changed()
+        if self.agents.superseded.get(agent_id):
+            self._later(self._lose_superseded(agent_id), f"incarnation of {agent_id}")
 
     def open(self, writer: Writer, publisher: Publisher, teller: QueueTeller) -> None:
         """Start to act: from now on what others tell has consequences."""
@@ -94,6 +103,9 @@ class Scheduler:
             for agent in self.agents.agents.values():
                 books.put_agent(agent)
             publisher.compare_all(books)
+        _live.set(len(books.sessions))
+        for name, queue in books.queues.items():
+            _pending.labels(name).set(len(queue.planner.queue))
         self._changed()
 
     async def hear(self, beat: Heartbeat) -> None:

@@ -51,6 +51,7 @@ class FakeNode:
             ),
             ImageDiscovered(canonical="img", architecture="x86_64", digest="", size_bytes=0),
         )
+        await self.world.until_said(self.incarnation)
         return self
 
     async def forget_everything(self) -> None:

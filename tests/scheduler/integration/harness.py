@@ -77,6 +77,11 @@ class World:
                 async with self.news:
                     await self.news.wait_for(lambda heard=heard: self.heard != heard)
 
+    async def until_said(self, text: str) -> None:
+        """Wait until the scheduler has logged a line with `text`: it has learned of it."""
+        async with asyncio.timeout(WAIT_S), self.service._news:
+            await self.service._news.wait_for(lambda: text in self.service.output)
+
     async def listen(self) -> None:
         """Hear of every event and of every change of the desired state."""
 
