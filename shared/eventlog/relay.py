@@ -97,7 +97,7 @@ class Relay:
         try:
             await self._publisher.open()
             pause_s = RETRY_MIN_S
-            while True:
+            while _is_wanted():
                 try:
                     async with self._leadership() as lock:
                         await self._follow(lock)
@@ -151,7 +151,7 @@ class Relay:
         position = await self._synchronise()
         self._state = "leading"
         log.info("relay_leading", service=self._service, position=position)
-        while True:
+        while _is_wanted():
             self._wake.clear()
             events = await self._log.read(position, BATCH)
             if events:
@@ -213,3 +213,14 @@ class Relay:
         self._position = None
         log.critical("log_behind_stream", service=self._service, problem=text)
         return LogBehindStream(f"{self._service}: {text}")
+
+
+def _is_wanted() -> bool:
+    """Return True, or raise CancelledError once this task has been cancelled.
+
+    Python 3.11's `wait_for`, which nats-py uses, swallows a cancellation that meets its result.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling() > 0:
+        raise asyncio.CancelledError
+    return True

@@ -159,3 +159,22 @@ async def test_lag_is_known_and_unhealthy_while_nats_is_away(
         await nats_server.start()
         await reached(nats, 10)
         await eventually(lambda: relay.check().state == "ok")
+
+
+async def test_a_cancellation_that_a_library_swallows_still_ends_the_relay(
+    log: EventLog, nats: Client
+):
+    asked = asyncio.Event()
+
+    class Swallowed(Relay):
+        async def _synchronise(self) -> int:
+            asked.set()
+            with suppress(asyncio.CancelledError):
+                await asyncio.get_running_loop().create_future()
+            return await super()._synchronise()
+
+    task = asyncio.create_task(Swallowed(log, nats).run())
+    await asked.wait()
+    task.cancel()
+    await asyncio.wait([task], timeout=DEADLINE_S)
+    assert task.cancelled()
