@@ -77,6 +77,7 @@ class HttpServer:
             lifespan="off",
             log_config=None,
             access_log=False,
+            log_level="warning",
             server_header=False,
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=5,

@@ -59,11 +59,17 @@ def load(kind: type[S], service: str, environ: Mapping[str, str] | None = None) 
             continue
         try:
             values[field.name] = _convert(text, hints[field.name])
-        except msgspec.ValidationError as problem:
-            problems.append(f"{name} is wrong: {str(problem).split(' - at ')[0]}")
+        except msgspec.ValidationError:
+            problems.append(f"{name} must be {_describe(hints[field.name])}")
     if problems:
         raise SettingsError("; ".join(problems))
     return kind(**values)
+
+
+def _describe(wanted: Any) -> str:
+    if get_origin(wanted) is Literal:
+        return "one of " + ", ".join(map(str, get_args(wanted)))
+    return f"of type {getattr(wanted, '__name__', wanted)}"
 
 
 def _convert(text: str, wanted: Any) -> Any:

@@ -21,8 +21,7 @@ async def compose(runtime: ServiceRuntime) -> None:
         if command.agent_id == "crash":
             crash.set()
         if command.agent_id == "slow":
-            await runtime.nats.publish("test.slow")
-            await asyncio.sleep(0.5)
+            await runtime.nats.request("test.slow", timeout=20)  # goes on when the test lets it
         position = await runtime.pool.fetchval("select 41 + 1")
         return Accepted(service="agents", position=position)
 
@@ -32,12 +31,6 @@ async def compose(runtime: ServiceRuntime) -> None:
 
     runtime.commands.handle(SetAgentSchedulable, set_schedulable)
     runtime.background("watcher", watcher())
-
-    async def announce() -> None:
-        sys.stdout.write(f"PORT {runtime.http.port}\n")
-        sys.stdout.flush()
-
-    runtime.on_start(announce)
 
 
 if __name__ == "__main__":
