@@ -7,7 +7,7 @@ from typing import Any
 from services.gateway.pages.forms import Form
 from services.gateway.pages.languages import translations
 from services.gateway.pages.listing import Listing
-from services.gateway.pages.sessions import Tab
+from services.gateway.pages.lists import Tab
 from services.gateway.pages.visits import Frame, NavigationItem
 from services.gateway.pages.words import Words
 from tests.console.samples import AGENTS, LIMIT, REASON, SESSIONS, ago
@@ -23,7 +23,7 @@ class Samples:
     def __init__(self, language: str) -> None:
         self.language = language
         self.text: Callable[[str], str] = translations(language).gettext
-        self.shared = {"may": lambda _: True, "shows_owner": True}
+        self.shared = {"may": lambda _: True, "shows_owner": True, "is_update": False}
 
     def all(self) -> Pages:
         return self.outside() | self.sessions() | self.changes() | self.queue() | self.agents()
@@ -71,7 +71,7 @@ class Samples:
         none = Listing("/console/sessions", 0, 50, **here)
         log = "step 1 loss=2.31\nstep 2 loss=2.08\nMemoryError\n"
         page = self.given("sessions", tabs=tabs, list=full, sessions=SESSIONS)
-        one = self.given("sessions", log=log, may_read_log=True, is_update=False)
+        one = self.given("sessions", log=log, may_read_log=True)
         return {
             "sessions": ("sessions/page.html", page),
             "sessions-empty": ("sessions/page.html", page | {"sessions": [], "list": none}),

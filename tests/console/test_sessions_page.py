@@ -54,7 +54,7 @@ def test_a_session_is_submitted_and_seen_to_its_end_without_a_reload(admin):
     expect(drawer.locator(".steps li").last).to_contain_text("Terminated")
     page.keyboard.press("Escape")
     expect(drawer).not_to_be_visible()
-    assert page.evaluate("document.activeElement.textContent") == called
+    expect(row(page, called).get_by_role("link", name=called).first).to_be_focused()
 
 
 def test_what_happens_elsewhere_is_seen_here(admin, client):
@@ -118,7 +118,8 @@ def test_a_list_is_searched_and_narrowed_in_its_address(admin, client):
     page.fill("#search", called)
     expect(page.locator("#sessions tbody tr")).to_have_count(1)
     assert f"name={called}" in page.url
-    page.goto(f"/console/sessions?tab=running&name={called}")
+    page.locator("#tabs").get_by_text("Running").click()
+    page.wait_for_url(f"**/console/sessions?tab=running&name={called}")
     expect(page.locator("#sessions")).to_contain_text("Nothing matches")
 
 
@@ -131,12 +132,28 @@ def test_while_the_scheduler_is_away_pages_are_read_and_a_form_keeps_its_input(a
         form.locator("[type=submit]").click()
         expect(page.locator("#new-session .note")).to_be_visible(timeout=30_000)
         assert page.locator("#name").input_value() == called
+        page.keyboard.press("Escape")
+        away = page.locator("#troubles", has_text="scheduler service is away")
+        expect(away).to_be_visible(timeout=30_000)
         page.goto("/console/sessions")
         expect(page.locator("h1")).to_have_text("Sessions")
+        expect(away).to_be_visible()
     finally:
         kill(scheduler, signal.SIGCONT)
+    expect(away).to_have_count(0, timeout=30_000)
     fill_in(page, f"{called}-again", "true").locator("[type=submit]").click()
     expect(row(page, f"{called}-again")).to_contain_text("Terminated", timeout=60_000)
+
+
+def test_a_page_that_lost_its_gateway_says_so_and_catches_up_by_itself(admin, client, installation):
+    page, called = admin.page, name("meanwhile")
+    expect(page.locator("body")).to_have_attribute("data-live", "on")
+    installation.wait_replaced("gateway", installation.kill("gateway"))
+    expect(page.locator("#lost-note")).to_be_visible()
+    submit(client, batch(called, "true"))
+    expect(row(page, called)).to_contain_text("Terminated", timeout=30_000)
+    expect(page.locator("#lost-note")).not_to_be_visible()
+    admin.problems.clear()  # what the browser noted while nobody answered
 
 
 def test_two_readers_see_the_same_change(admin, enter):

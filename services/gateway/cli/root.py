@@ -6,6 +6,7 @@ import click
 
 from services.gateway.cli.lazy import LazyGroup
 from services.gateway.cli.settings import Cli
+from services.gateway.version import VERSION
 
 COMMANDS = "services.gateway.cli.commands"
 
@@ -32,6 +33,7 @@ COMMANDS = "services.gateway.cli.commands"
     help="Sign requests with the keypair in FILE (such as var/admin-credentials.json).",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+@click.version_option(VERSION, "--version", prog_name="qm", message="%(prog)s %(version)s")
 @click.pass_context
 def root(
     ctx: click.Context, *, endpoint: str | None, credentials: str | None, as_json: bool

@@ -11,20 +11,22 @@ from services.gateway.http.problems import Refused
 from services.gateway.pages.console import Console
 from services.gateway.pages.failures import toast
 from services.gateway.pages.languages import N_
-from services.gateway.pages.listing import Listing
+from services.gateway.pages.lists import ListRule, TabRule, listed
 from services.gateway.pages.owners import list_page
-from services.gateway.pages.sessions import Tab
 from services.gateway.pages.visits import Visit
 from services.gateway.reads.agents import AGENTS
 from services.gateway.reads.sessions import SESSIONS
 from shared.kernel.rejections import Rejection
 
 PATH: Final = "/console/agents"
-ROWS: Final = 50
-DEFAULT_SORT: Final = "id"
-TABS: Final = (
-    ("", N_("Alive"), ("ALIVE", "RESTARTING")),
-    ("terminated", N_("Lost and stopped"), ("LOST", "TERMINATED")),
+LIST: Final = ListRule(
+    AGENTS,
+    PATH,
+    (
+        TabRule("", N_("Alive"), ("ALIVE", "RESTARTING")),
+        TabRule("terminated", N_("Lost and stopped"), ("LOST", "TERMINATED")),
+    ),
+    default_sort="id",
 )
 ON_AGENT: Final = ("SCHEDULED", "PREPARING", "RUNNING", "TERMINATING")
 
@@ -33,32 +35,16 @@ ON_AGENT: Final = ("SCHEDULED", "PREPARING", "RUNNING", "TERMINATING")
 async def agents_page(request: Request[Any, Any, Any], console: Console) -> Response[str]:
     """Show the list; a script is given the table alone."""
     visit = Visit(request, console)
-    asked = visit.query()
-    tab = asked.get("tab", "")
-    query: dict[str, list[str]] = {
-        "status": list(next((wanted for key, _, wanted in TABS if key == tab), TABS[0][2])),
-        "limit": [str(ROWS)],
-        "offset": [asked.get("offset") or "0"],
-        "sort": [asked.get("sort") or DEFAULT_SORT],
+    found = await listed(visit, LIST)
+    context = {
+        "agents": found.documents,
+        "list": found.listing,
+        "tabs": found.tabs,
+        "is_update": visit.is_fragment,
     }
-    found, total = await list_page(visit.gateway.reads, AGENTS, visit.caller(), query)
-    listing = Listing(
-        PATH,
-        total,
-        ROWS,
-        offset=int(query["offset"][0]),
-        sort=query["sort"][0],
-        default_sort=DEFAULT_SORT,
-        kept=(("tab", tab),) if tab else (),
-    )
-    context = {"agents": found, "list": listing}
     if visit.is_fragment:
         return visit.html("agents/_table.html", context)
-    tabs = [
-        Tab(listing.url(tab=key or None, offset=None), visit.text(title), key == tab)
-        for key, title, _ in TABS
-    ]
-    shown = {**context, "tabs": tabs, "totals": await totals(visit)}
+    shown = {**context, "totals": await totals(visit)}
     return await visit.page("agents", "agents/page.html", shown)
 
 

@@ -12,15 +12,17 @@ from litestar import Request, get
 from litestar.response import Stream
 
 from services.gateway.http.problems import Refused, malformed
-from services.gateway.live import HEARTBEAT_S, INTERVAL_S, Change, Subscription
+from services.gateway.live import INTERVAL_S, Change, Subscription
 from services.gateway.live_topics import allowed_topics
 from services.gateway.pages import agents, sessions
 from services.gateway.pages.console import Console
+from services.gateway.pages.troubles import known_troubles
 from services.gateway.pages.visits import Visit
 from shared.kernel.rejections import Rejection, unavailable
 
 # A burst is not sent row by row: the page reads its table once instead.
 ROWS_AT_ONCE_MAX: Final = 20
+LOOK_EVERY_S: Final = 5.0
 _ROWS: Final = {
     "sessions": sessions.rows,
     "session": sessions.rows,
@@ -53,11 +55,16 @@ async def live(request: Request[Any, Any, Any], console: Console) -> Stream:
 async def _events(visit: Visit, subscription: Subscription) -> AsyncIterator[bytes]:
     # The first line lets the browser know at once that somebody listens.
     yield b": open\n\n"
+    known = await known_troubles(visit)
     try:
         while not subscription.is_closed:
-            changes = await subscription.next(HEARTBEAT_S)
+            changes = await subscription.next(LOOK_EVERY_S)
             if subscription.is_closed:
                 return
+            # Whoever is away can't say so: it is noticed here, by their silence.
+            before, known = known, await known_troubles(visit)
+            if known != before:
+                yield _event("changed", "system").encode()
             if not changes:
                 yield b": still here\n\n"
                 continue

@@ -12,7 +12,7 @@ from litestar.types import ControllerRouterHandler
 from services.gateway.api.routing import operation
 from services.gateway.auth.permissions import PUBLIC
 from services.gateway.gateway import Gateway
-from services.gateway.pages import agents, live, login, queue, session_changes, sessions
+from services.gateway.pages import agents, live, login, queue, session_changes, sessions, troubles
 from services.gateway.pages.assets import load_assets
 from services.gateway.pages.console import Console
 from services.gateway.pages.failures import handlers
@@ -38,6 +38,7 @@ PAGES: Final[list[ControllerRouterHandler]] = [
     agents.agents_totals,
     agents.agent_page,
     agents.set_schedulable,
+    troubles.troubles,
     live.live,
 ]
 

@@ -1,7 +1,7 @@
 """The sessions page: the list, one session's detail, its rows for the live stream."""
 
 from collections.abc import Iterable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from litestar import Request, Response, get
 
@@ -10,7 +10,7 @@ from services.gateway.auth.principals import Principal
 from services.gateway.http.problems import Refused
 from services.gateway.pages.console import Console
 from services.gateway.pages.languages import N_
-from services.gateway.pages.listing import Listing
+from services.gateway.pages.lists import ROWS, ListRule, TabRule, listed
 from services.gateway.pages.owners import emails, list_page
 from services.gateway.pages.visits import Visit
 from services.gateway.reads.sessions import SESSIONS
@@ -18,61 +18,35 @@ from shared.contracts.scheduler import TERMINAL_STATUSES
 from shared.kernel.rejections import Rejection
 
 PATH: Final = "/console/sessions"
-ROWS: Final = 50
-DEFAULT_SORT: Final = "-created_at"
-TABS: Final = (
-    ("", N_("All"), ()),
-    ("pending", N_("Pending"), ("PENDING",)),
-    ("running", N_("Running"), ("SCHEDULED", "PREPARING", "RUNNING", "TERMINATING")),
-    ("finished", N_("Finished"), ("TERMINATED", "CANCELLED", "ERROR")),
+LIST: Final = ListRule(
+    SESSIONS,
+    PATH,
+    (
+        TabRule("", N_("All"), ()),
+        TabRule("pending", N_("Pending"), ("PENDING",)),
+        TabRule("running", N_("Running"), ("SCHEDULED", "PREPARING", "RUNNING", "TERMINATING")),
+        TabRule("finished", N_("Finished"), ("TERMINATED", "CANCELLED", "ERROR")),
+    ),
+    default_sort="-created_at",
+    searches=("name",),
 )
-
-
-class Tab(NamedTuple):
-    """One way to narrow a list."""
-
-    href: str
-    title: str
-    is_current: bool
 
 
 @get("/sessions")
 async def sessions_page(request: Request[Any, Any, Any], console: Console) -> Response[str]:
     """Show the list; a script is given the table alone."""
     visit = Visit(request, console)
-    principal = visit.caller()
-    asked = visit.query()
-    tab = asked.get("tab", "")
-    statuses = next((wanted for key, _, wanted in TABS if key == tab), ())
-    query: dict[str, list[str]] = {
-        "status": list(statuses),
-        "name": [asked["name"]] if asked.get("name") else [],
-        "limit": [str(ROWS)],
-        "offset": [asked.get("offset") or "0"],
-        "sort": [asked.get("sort") or DEFAULT_SORT],
-    }
-    found, total = await list_page(visit.gateway.reads, SESSIONS, principal, query)
-    listing = Listing(
-        PATH,
-        total,
-        ROWS,
-        offset=int(query["offset"][0]),
-        sort=query["sort"][0],
-        default_sort=DEFAULT_SORT,
-        kept=tuple((name, asked[name]) for name in ("tab", "name") if asked.get(name)),
-    )
+    found = await listed(visit, LIST)
     context = {
-        "sessions": await presented(visit, found),
-        "list": listing,
-        "shows_owner": shows_owner(principal),
+        "sessions": await presented(visit, found.documents),
+        "list": found.listing,
+        "tabs": found.tabs,
+        "is_update": visit.is_fragment,
+        "shows_owner": shows_owner(visit.caller()),
     }
     if visit.is_fragment:
         return visit.html("sessions/_table.html", context)
-    tabs = [
-        Tab(listing.url(tab=key or None, offset=None), visit.text(title), key == tab)
-        for key, title, _ in TABS
-    ]
-    return await visit.page("sessions", "sessions/page.html", {**context, "tabs": tabs})
+    return await visit.page("sessions", "sessions/page.html", context)
 
 
 @get("/sessions/{session_id:str}")

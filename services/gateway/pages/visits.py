@@ -139,6 +139,11 @@ class Visit:
         if not isinstance(person, Rejection):
             frame.email = person["email"] or ""
             frame.password_change_required = person["password_change_required"]
+        await self.add_troubles(frame)
+        return frame
+
+    async def add_troubles(self, frame: Frame) -> None:
+        """Add what the reader should know about services that are late or away."""
         frame.stale = [
             {"service": service, "as_of": as_of} for service, as_of in self.gateway.system.stale()
         ]
@@ -147,7 +152,6 @@ class Visit:
             for part in await self.gateway.system.components()
             if part.status != "ok"
         ]
-        return frame
 
     def render(self, template: str, context: Mapping[str, Any]) -> str:
         """Render a template for this reader; it may ask `may(action)`."""

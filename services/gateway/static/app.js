@@ -6,6 +6,7 @@
 (() => {
   const body = document.body;
   const REFRESH_EVERY_MS = 1000;
+  const RETRY_MS = 3000;
   const TOAST_MS = 6000;
   const LOG_CHARS_MAX = 400000;
 
@@ -30,9 +31,11 @@
     }
   }
 
-  // --- Dialogs: what is swapped into one opens it; closing gives the focus back. ---
+  // --- Dialogs: what is swapped into one opens it; closing gives the focus back, by id, as the
+  // row that it was opened from may have been drawn anew since. ---
   function openFilled(dialog) {
     if (dialog.open || !dialog.firstElementChild) return;
+    dialog.dataset.opener = document.activeElement.id;
     dialog.showModal();
     dialog.querySelector("[autofocus]")?.focus();
   }
@@ -41,6 +44,7 @@
     dialog.addEventListener("close", () => {
       stopLog(dialog);
       dialog.replaceChildren();
+      document.getElementById(dialog.dataset.opener)?.focus();
     });
     dialog.addEventListener("click", (event) => {
       if (event.target === dialog && dialog.classList.contains("drawer")) dialog.close();
@@ -77,7 +81,10 @@
         signal: stop.signal,
         headers: { Accept: "text/plain" },
       });
-      if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
+      if (!answer.ok) {
+        pane.textContent = (await answer.json()).detail;
+        return;
+      }
       const pieces = answer.body.pipeThrough(new TextDecoderStream()).getReader();
       for (;;) {
         const { done, value } = await pieces.read();
@@ -90,7 +97,9 @@
         if (atEnd) pane.scrollTop = pane.scrollHeight;
       }
     } catch (error) {
-      if (error.name !== "AbortError") pane.append(`\n(${error.message})`);
+      // The connection broke: whoever still looks is shown the log anew, from its start.
+      if (error.name === "AbortError" || !pane.isConnected) return;
+      setTimeout(() => pane.isConnected && follow(pane), RETRY_MS);
     }
   }
 
@@ -102,16 +111,23 @@
   }
 
   // --- Live: one stream a tab. A `row` replaces the row of its id, `changed` re-reads a part. ---
-  const waiting = new Set();
+  const refreshed = new Map();
 
-  function refreshSoon(element) {
-    if (waiting.has(element)) return;
-    waiting.add(element);
+  // At once when nothing was read lately, else once when it is time again. Swapped parts keep
+  // their id, so this is kept by id.
+  function refreshSoon({ id }) {
+    const last = refreshed.get(id) ?? { at: 0, isDue: false };
+    if (last.isDue) return;
+    last.isDue = true;
+    refreshed.set(id, last);
     setTimeout(() => {
-      waiting.delete(element);
-      if (element.isConnected) htmx.trigger(element, "refresh");
-    }, REFRESH_EVERY_MS);
+      refreshed.set(id, { at: Date.now(), isDue: false });
+      const element = document.getElementById(id);
+      if (element) htmx.trigger(element, "refresh");
+    }, Math.max(0, last.at + REFRESH_EVERY_MS - Date.now()));
   }
+
+  const refreshAll = () => document.querySelectorAll("[data-refresh]").forEach(refreshSoon);
 
   function refresh(topic) {
     document.querySelectorAll(`[data-refresh="${topic}"]`).forEach(refreshSoon);
@@ -141,14 +157,14 @@
     const stream = new EventSource(url);
     stream.onopen = () => {
       // What happened while nobody listened is caught up by reading the page's parts again.
-      if (body.dataset.live === "lost") {
-        document.querySelectorAll("[data-refresh]").forEach(refreshSoon);
-      }
+      if (body.dataset.live === "lost") refreshAll();
       setLive("on");
     };
     stream.onerror = () => {
       setLive("lost");
-      if (stream.readyState === EventSource.CLOSED) setTimeout(() => listen(url), 3000);
+      if (stream.readyState !== EventSource.CLOSED) return;
+      refreshAll();  // a log-in that is over leads to the log-in page
+      setTimeout(() => listen(url), RETRY_MS);
     };
     stream.addEventListener("row", (event) => {
       const box = document.createElement("template");
