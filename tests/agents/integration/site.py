@@ -138,6 +138,16 @@ class Site:
             **fields,
         )
 
+    async def until_seen(self, kernel_id: str, phase: str) -> None:
+        """Wait for a heartbeat that knows a kernel in a phase."""
+        await self.until(
+            lambda: (
+                self.beats
+                and phase
+                in [one.phase for one in self.beats[-1].kernels if one.kernel_id == kernel_id]
+            )
+        )
+
     async def want(self, *specs: KernelSpec, complete: bool = True) -> None:
         """Put wishes, and say that they are all there are."""
         for spec in specs:
