@@ -21,6 +21,7 @@ from shared.eventlog.log import EventLog
 from shared.eventlog.outcomes import LogUnavailable
 from shared.eventlog.pool import reaching_postgres
 from shared.eventlog.publishing import OutOfStepError, Publisher, StreamAwayError
+from shared.kernel.cancellation import is_wanted
 from shared.messaging.cloudevents import HASH
 from shared.messaging.streams import API_TIMEOUT_S, ensure_event_stream
 from shared.observability.health import Check
@@ -97,7 +98,7 @@ class Relay:
         try:
             await self._publisher.open()
             pause_s = RETRY_MIN_S
-            while _is_wanted():
+            while is_wanted():
                 try:
                     async with self._leadership() as lock:
                         await self._follow(lock)
@@ -151,7 +152,7 @@ class Relay:
         position = await self._synchronise()
         self._state = "leading"
         log.info("relay_leading", service=self._service, position=position)
-        while _is_wanted():
+        while is_wanted():
             self._wake.clear()
             events = await self._log.read(position, BATCH)
             if events:
@@ -213,14 +214,3 @@ class Relay:
         self._position = None
         log.critical("log_behind_stream", service=self._service, problem=text)
         return LogBehindStream(f"{self._service}: {text}")
-
-
-def _is_wanted() -> bool:
-    """Return True, or raise CancelledError once this task has been cancelled.
-
-    Python 3.11's `wait_for`, which nats-py uses, swallows a cancellation that meets its result.
-    """
-    task = asyncio.current_task()
-    if task is not None and task.cancelling() > 0:
-        raise asyncio.CancelledError
-    return True

@@ -13,6 +13,7 @@ from shared.contracts.base import Command, Meta, Rejected, Reply, ServiceName
 from shared.contracts.catalog import VOCABULARIES
 from shared.eventlog.outcomes import LogUnavailable, StreamConflict
 from shared.eventlog.records import CommandKey
+from shared.kernel.cancellation import is_wanted
 from shared.kernel.clock import Clock
 from shared.observability.logging import get_logger
 from shared.processes.events import RequestedCommand
@@ -94,7 +95,7 @@ class Dispatch:
         body = msgspec.json.encode(request.command, order="deterministic")
         key = CommandKey(f"process:{identity}", hashlib.sha256(body).hexdigest())
         pause_s = RETRY_MIN_S
-        while True:
+        while is_wanted():
             async with self._slots:
                 reply = await self._sender.send(
                     command,
@@ -114,7 +115,7 @@ class Dispatch:
 async def _until_the_log_is_there(action: Callable[[], Awaitable[None]]) -> None:
     """Do what writes to the log, again while it is away; a process has nothing else to do."""
     pause_s = RETRY_MIN_S
-    while True:
+    while is_wanted():
         try:
             await action()
         except (LogUnavailable, StreamConflict) as problem:

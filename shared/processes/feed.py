@@ -16,6 +16,7 @@ from shared.eventlog.codec import EventCodec
 from shared.eventlog.outcomes import LogUnavailable
 from shared.eventlog.pool import reaching_postgres
 from shared.eventlog.records import Recorded
+from shared.kernel.cancellation import is_wanted
 from shared.messaging.reader import ReaderLostError, StreamReader
 from shared.observability.logging import get_logger
 from shared.projections.decoding import GapError, decode, follows
@@ -64,7 +65,7 @@ class EventFeed:
 
     async def _follow(self, source: str) -> None:
         pause_s, reached = PAUSE_MIN_S, 0
-        while True:
+        while is_wanted():
             try:
                 with reaching_postgres():
                     position = await self._pool.fetchval(_LOAD, self._name, GENERATION, source) or 0
@@ -81,7 +82,7 @@ class EventFeed:
     async def _read(self, source: str, position: int) -> None:
         codec = self._codecs[source]
         async with StreamReader(self._nats, event_stream(source), position) as reader:
-            while True:
+            while is_wanted():
                 for delivery in await reader.next():
                     follows(delivery, position)
                     event = decode(delivery, codec)
