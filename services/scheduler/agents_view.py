@@ -96,6 +96,11 @@ class AgentsView:
         agent = self.agents.get(agent_id)
         return agent is not None and agent.alive
 
+    def is_known(self, agent_id: str, incarnation: str) -> bool:
+        """Tell whether sessions can be placed on this incarnation of an agent."""
+        agent = self.agents.get(agent_id)
+        return agent is not None and agent.alive and agent.incarnation == incarnation
+
     def is_over(self, agent_id: str, incarnation: str) -> bool:
         """Tell whether a later incarnation of the agent has taken the place of this one."""
         return incarnation in self.superseded.get(agent_id, ())

@@ -21,6 +21,7 @@ from shared.kernel.rejections import (
     all_invalid,
     invalid,
     not_found,
+    unavailable,
 )
 from shared.messaging.commands import CommandContext
 from shared.observability.logging import get_logger
@@ -93,7 +94,12 @@ class SessionHandlers:
         return outcome
 
     async def report(self, command: ReportKernels, context: CommandContext) -> Outcome:
-        """Take in what a node saw; the answer means that it need not be said again."""
+        """Take in what a node saw; the answer means that it need not be said again.
+
+        A report of nothing is accepted once the agent is known: nodes ask that way.
+        """
+        if not command.reports:
+            return self._introduced(command)
         if len(command.reports) > REPORTS_MAX:
             return invalid("reports", "too_many", f"At most {REPORTS_MAX} reports at once.")
 
@@ -112,6 +118,11 @@ class SessionHandlers:
             return Decision(tuple(events))
 
         return await self._submit(decide, context)
+
+    def _introduced(self, command: ReportKernels) -> Outcome:
+        if self._agents.is_known(command.agent_id, command.incarnation):
+            return Accepted(service="scheduler", position=self._writer.position)
+        return unavailable("agent_unknown", "The scheduler has not learned of this agent yet.")
 
     async def _submit(self, decide: Decide, context: CommandContext) -> Outcome:
         return await self._writer.submit(

@@ -238,7 +238,10 @@ class TerminateSession(Command, frozen=True, tag="TerminateSession"):
 
 
 class ReportKernels(Command, frozen=True, tag="ReportKernels"):
-    """Facts from a node; the answer means that they are durable and need not be sent again."""
+    """Facts from a node; the answer means that they are durable and need not be sent again.
+
+    A report of nothing is accepted once sessions can be placed on this incarnation of the agent.
+    """
 
     SERVICE: ClassVar = "scheduler"
     agent_id: str

@@ -3,7 +3,7 @@ from contextlib import closing
 import pytest
 
 from deploy.embedded.ports import free_port
-from shared.testing.installation import Installation, eventually, read
+from shared.testing.installation import Installation
 from tests.faults.witness import Witness
 
 
@@ -21,7 +21,6 @@ def installation(tmp_path_factory):
 def client(installation):
     """A client logged in as the first administrator."""
     with closing(installation.client()) as made:
-        eventually("an agent offers its image", lambda: read(made, "/v1/images")["items"])
         yield made
 
 

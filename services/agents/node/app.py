@@ -39,6 +39,7 @@ async def compose(runtime: ServiceRuntime) -> None:
     loop.add_signal_handler(signal.SIGHUP, restart)
     on_reconnect(runtime.nats, node.greet)
     runtime.health.add("reports", node.check)
+    runtime.health.add("introduction", node.introduction.check)
     desired = DesiredState(runtime.nats).watch(settings.agent_id)
     runtime.background("node", node.run(desired))
     runtime.on_stop(leave)

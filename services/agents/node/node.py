@@ -16,6 +16,7 @@ from services.agents.node.devices.host import HostDevices
 from services.agents.node.devices.nvidia import NvidiaDevices
 from services.agents.node.domain.kernel import Record
 from services.agents.node.heartbeat import Goodbye, HeartbeatSender, Load
+from services.agents.node.introduction import Introduction
 from services.agents.node.jobs import make_job
 from services.agents.node.journal import Journal
 from services.agents.node.logs import LogServer
@@ -61,6 +62,7 @@ class Node:
         self._tasks: list[asyncio.Task[None]] = []
         self.journal = Journal(self._data / JOURNAL)
         self._accelerators = NvidiaDevices(settings.gpu_mode)
+        self.introduction = Introduction(settings.agent_id, commands)
 
     async def open(self) -> None:
         """Take the data folder, find out what the machine has, take up what runs."""
@@ -109,6 +111,7 @@ class Node:
             self._tasks = [
                 group.create_task(self.reconciler.follow(changes)),
                 group.create_task(self.reporter.run()),
+                group.create_task(self.introduction.run(self.journal.incarnation)),
                 group.create_task(
                     self.heartbeat.run(self.reconciler.presences, self.reconciler.living)
                 ),

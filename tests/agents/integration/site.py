@@ -42,6 +42,7 @@ class Site:
         self.desired = DesiredState(nats)
         self.reports: dict[tuple[str, int], dict[int, KernelReport]] = {}
         self.deliveries = 0
+        self.introductions = 0
         self.beats: list[Heartbeat] = []
         self.refusal: Rejection | None = None
         self.folder = folder
@@ -75,7 +76,10 @@ class Site:
     async def _take(self, command: ReportKernels, _: CommandContext) -> Accepted | Rejection:
         if self.refusal is not None:
             return self.refusal
-        self.deliveries += 1
+        if not command.reports:
+            self.introductions += 1
+        else:
+            self.deliveries += 1
         for report in command.reports:
             known = self.reports.setdefault((report.kernel_id, report.attempt), {})
             # A repeated report must say the same.

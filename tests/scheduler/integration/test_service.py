@@ -51,6 +51,12 @@ async def test_a_session_runs_from_the_queue_to_success(world, node):
     await gone(node, session_id)
 
 
+async def test_a_node_is_told_whether_sessions_can_be_placed_on_it(world, node):
+    assert isinstance(await node.report(None), Accepted)
+    stranger = FakeNode(world, "never-seen")
+    assert refusal(await stranger.report(None)).code == "agent_unknown"
+
+
 async def test_reports_may_be_repeated_for_ever(world, node):
     (session_id,) = await world.enqueued("repeated")
     spec = await node.run(session_id)
