@@ -18,7 +18,8 @@ class Twin:
         for agent_id, slots, _ in self.holdings.values():
             if agent_id == agent.agent_id:
                 for name, amount in slots:
-                    left[name] = left.get(name, 0) - amount
+                    if name in left:  # what the agent does not offer any more is not free
+                        left[name] -= amount
         return left
 
     def devices_used(self, agent):
