@@ -16,6 +16,12 @@ from shared.eventlog.records import Appended, Write
 from shared.messaging import connection
 from shared.testing.servers import Databases, NatsServer, PostgresServer
 
+AS_NEW = """
+    truncate events, commands_done, claims, epochs, snapshots, timers, checkpoints;
+    delete from log_head;
+    insert into log_head (position, hash, recorded_at)
+        values (0, decode(repeat('00', 32), 'hex'), 'epoch');
+"""
 META = Meta(actor=Actor(kind="service", id="tests"), correlation_id="c-1")
 
 
@@ -44,12 +50,7 @@ async def database(postgres_server: PostgresServer) -> AsyncIterator[tuple[str, 
 async def admin(database: tuple[str, str]) -> AsyncIterator[asyncpg.Connection]:
     """Give a log that is as new, and someone who may do to it what its service may not."""
     connection = await asyncpg.connect(database[1], server_settings={"search_path": "users"})
-    await connection.execute(
-        "truncate events, commands_done, claims, epochs, snapshots, timers, checkpoints;"
-        "delete from log_head;"
-        "insert into log_head (position, hash, recorded_at)"
-        " values (0, decode(repeat('00', 32), 'hex'), 'epoch')"
-    )
+    await connection.execute(AS_NEW)
     yield connection
     connection.terminate()
 
