@@ -45,6 +45,9 @@ AWAY: Final = (
     StaleConnectionError,
 )
 
+USUAL_NAMES_MAX: Final = 256
+_usual_names: set[str] = set()
+
 Listener = Callable[[], Awaitable[None]]
 
 
@@ -61,8 +64,12 @@ class PromptClient(Client):
         found: dict[str, str] = {}
         for line in raw.decode("utf-8", "replace").split("\r\n"):
             name, colon, value = line.partition(":")
-            if colon and name.isascii() and len(name.split()) == 1:
+            if name in _usual_names:
+                found[name] = value.strip()
+            elif colon and name.isascii() and len(name.split()) == 1:
                 found[name.strip()] = value.strip()
+                if len(_usual_names) < USUAL_NAMES_MAX and name == name.strip():
+                    _usual_names.add(name)
         return found
 
     async def _request_new_style(

@@ -1,0 +1,69 @@
+"""What a rebuild costs an event, beside a client that fetches the same events and does nothing."""
+
+import asyncio
+import json
+import sys
+
+import pytest
+
+from shared.contracts.base import Actor, Meta
+from shared.contracts.users import DomainCreated
+from shared.eventlog.codecs import codec_for
+from shared.eventlog.log import EventLog
+from shared.eventlog.pool import open_pool
+from shared.eventlog.records import Write
+from shared.eventlog.relay import Relay
+from shared.kernel.cancelling import cancel
+from shared.messaging import connection
+
+EVENTS = 20_000
+PER_S_MIN = 20_000  # with a processor to itself
+META = Meta(actor=Actor(kind="user", id="u1"), correlation_id="bench")
+pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(300)]
+
+
+async def filled(users_url, nats_url):
+    """Write events to a log and wait until the stream holds them."""
+    pool = await open_pool(users_url, name="bench")
+    client = await connection.connect(nats_url, "bench")
+    log = EventLog(pool, codec_for("users"))
+    for first in range(0, EVENTS, 1000):
+        names = [f"d{number}" for number in range(first, first + 1000)]
+        writes = [
+            Write(f"domain-{name}", 0, [DomainCreated(name=name, description="x" * 100)])
+            for name in names
+        ]
+        await log.append(writes, META)
+    relay = Relay(log, client)
+    relaying = asyncio.create_task(relay.run())
+    async with asyncio.timeout(120):
+        while relay.lag != 0:  # noqa: ASYNC110  # nobody announces it
+            await asyncio.sleep(0.05)
+    await cancel([relaying], 10)
+    await connection.close(client)
+    pool.terminate()
+
+
+async def test_a_read_model_is_rebuilt_fast_enough(postgres, nats_server, show):
+    urls = await postgres.shared_by("users", "gateway")
+    await filled(urls["users"], nats_server.url)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.benchmarks.rebuild",
+        nats_server.url,
+        urls["gateway"],
+        str(EVENTS),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    output, _ = await process.communicate()
+    figures = json.loads(output.splitlines()[-1])
+    plain, projection = figures["plain"], figures["projection"]
+    possible = 1e6 / projection["cpu_us"]
+    show(
+        f"rebuild: {projection['cpu_us']:.0f} us of processor time an event, {possible:.0f}/s on a"
+        f" processor of its own (at least {PER_S_MIN}), {projection['per_s']:.0f}/s here and now; a"
+        f" client that only fetches: {plain['cpu_us']:.0f} us, {plain['per_s']:.0f}/s"
+    )
+    assert figures["counted"] == EVENTS
+    assert possible >= PER_S_MIN
