@@ -2,6 +2,9 @@
 
 import asyncio
 import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -44,6 +47,7 @@ class LogServer:
         self._places = places
         self._changes: FolderChanges | None = None
         self._subscription: Subscription | None = None
+        self._news = asyncio.Event()
         self._readers: set[asyncio.Task[None]] = set()
         self._decoder = msgspec.json.Decoder(ReadKernelLog)
 
@@ -80,10 +84,10 @@ class LogServer:
         reader.add_done_callback(self._readers.discard)
 
     async def _answer(self, message: Msg, question: ReadKernelLog) -> None:
-        piece = await self.read(question)
         try:
+            piece = await self.read(question)
             await message.respond(msgspec.json.encode(piece))
-        except Error as problem:
+        except (Error, OSError, sqlite3.Error) as problem:
             _log.info("log_answer_lost", kernel=question.kernel_id, problem=repr(problem))
 
     async def read(self, question: ReadKernelLog) -> KernelLogPiece:
@@ -106,15 +110,27 @@ class LogServer:
     async def _read_when_there(
         self, path: Path, kernel_id: str, offset: int, limit: int
     ) -> KernelLogPiece:
-        if self._changes is None or not path.parent.is_dir():
-            return await self._read_now(path, kernel_id, offset, limit)
-        with self._changes.watch(path.parent) as changed:
-            while True:
-                changed.clear()
+        while True:
+            news = self._news
+            with self._watch(path.parent) as changed:
                 piece = await self._read_now(path, kernel_id, offset, limit)
                 if piece.data or piece.ended:
                     return piece
-                await changed.wait()
+                await _first_of(news, changed)
+
+    @contextmanager
+    def _watch(self, folder: Path) -> Iterator[asyncio.Event]:
+        """Give an event for changes in a folder; one that never comes where there is no folder."""
+        if self._changes is None or not folder.is_dir():
+            yield asyncio.Event()
+            return
+        with self._changes.watch(folder) as changed:
+            yield changed
+
+    def notify(self) -> None:
+        """Let everybody who waits look again: some kernel has changed."""
+        news, self._news = self._news, asyncio.Event()
+        news.set()
 
     async def _read_now(
         self, path: Path, kernel_id: str, offset: int, limit: int
@@ -128,6 +144,15 @@ class LogServer:
             return KernelLogPiece(data=b"", next_offset=offset, ended=ended, found=not ended)
         whole = ended and len(data) < limit
         return KernelLogPiece(data=data, next_offset=offset + len(data), ended=whole)
+
+
+async def _first_of(*events: asyncio.Event) -> None:
+    waits = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
 
 
 def _has_end(folder: Path) -> bool:

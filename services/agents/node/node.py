@@ -89,18 +89,18 @@ class Node:
             load=self._load,
             interval_s=self._settings.heartbeat_interval_s,
         )
+        self.logs = LogServer(self._nats, self._settings.agent_id, self.journal, self._runtime)
         self.reconciler = Reconciler(
             journal=self.journal,
             runtime=self._runtime,
             make_job=self._make_job,
             clock=self._clock,
-            on_change=self.heartbeat.hurry,
+            on_change=self._tell_change,
             logs_kept=self._settings.kernel_logs_kept,
         )
         self.reporter = Reporter(
             self._settings.agent_id, self.journal, self._commands, self.reconciler.wake
         )
-        self.logs = LogServer(self._nats, self._settings.agent_id, self.journal, self._runtime)
         await self.reconciler.recover()
         await self.logs.start()
         _log.info("node_open", agent=self._settings.agent_id, isolation=profile.isolation)
@@ -118,6 +118,10 @@ class Node:
             ]
         # `close` has ended them; whoever called waits for the goodbye to be said.
         await asyncio.Event().wait()
+
+    def _tell_change(self) -> None:
+        self.heartbeat.hurry()
+        self.logs.notify()
 
     async def greet(self) -> None:
         """Beat at once: the connection is back."""

@@ -1,6 +1,7 @@
 """Brings every kernel of this node to what is desired; one worker for each."""
 
 import asyncio
+import re
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from typing import Final
@@ -17,6 +18,8 @@ from shared.messaging.desired import DesiredChange, Dropped, Wanted
 
 LAUNCHES_AT_ONCE: Final = 8
 RETRY_S: Final = 5.0
+# Ids become names of folders and groups.
+SAFE_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _log = structlog.get_logger(__name__)
 
 
@@ -60,14 +63,20 @@ class Reconciler:
         """Steer by the desired state until its end."""
         async for change in changes:
             if isinstance(change, Wanted):
-                # What is meant for another life of this name is not this node's affair.
-                if change.spec.incarnation in ("", self._journal.incarnation):
+                if self._concerns_us(change.spec):
                     self._worker(change.spec.kernel_id).steer(change.spec)
             elif isinstance(change, Dropped):
                 self._release(change.kernel_id)
             else:
                 for kernel_id in self._workers.keys() - change.kernel_ids:
                     self._release(kernel_id)
+
+    def _concerns_us(self, spec: KernelSpec) -> bool:
+        if SAFE_ID.fullmatch(spec.kernel_id) is None or spec.attempt < 0:
+            _log.error("kernel_id_refused", kernel=spec.kernel_id[:80])
+            return False
+        # What is meant for another life of this name is not this node's affair.
+        return spec.incarnation in ("", self._journal.incarnation)
 
     def _release(self, kernel_id: str) -> None:
         if kernel_id in self._workers:

@@ -122,6 +122,23 @@ async def test_a_log_is_followed_to_its_end(node):
     assert not (await node.log("no-such-kernel")).found
 
 
+async def test_a_reader_of_a_kernel_that_will_not_start_is_not_kept_waiting(node):
+    spec = node.spec("true", image="cr/x:1")
+    waiting = asyncio.create_task(node.log(spec.kernel_id, wait_s=25))
+    await node.want(spec)
+    await node.until_ended(spec.kernel_id)
+    assert not (await waiting).found
+    assert (await node.log(spec.kernel_id, wait_s=25)).ended
+
+
+async def test_a_kernel_whose_name_is_a_path_is_not_touched(node):
+    odd, fine = node.spec("true", kernel_id="../../odd"), node.spec("true")
+    await node.want(odd, fine)
+    await node.until_ended(fine.kernel_id)
+    assert node.last("../../odd") is None
+    assert "kernel_id_refused" in node.output()
+
+
 async def test_a_malformed_question_for_a_log_harms_nobody(node):
     spec = node.spec("echo fine")
     await node.want(spec)
