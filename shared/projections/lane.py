@@ -22,7 +22,8 @@ log = get_logger(__name__)
 
 BACKOFF_MIN_S: Final = 0.1
 BACKOFF_MAX_S: Final = 5.0
-STALLED_RETRY_S: Final = 30.0
+STALLED_MIN_S: Final = 0.5
+STALLED_MAX_S: Final = 30.0
 _LABELS: Final = ("projection", "source")
 _AWAY: Final = (
     OSError,
@@ -90,6 +91,7 @@ class Lane:
         self._serial = serial
         self._advanced = advanced
         self._resume = asyncio.Event()
+        self._patience_s = STALLED_MIN_S
         self._labels = (projection.name, source)
 
     @property
@@ -116,6 +118,7 @@ class Lane:
                 await asyncio.sleep(pause_s)
             except (GapError, PoisonError) as problem:
                 await self._stall(str(problem))
+                pause_s = BACKOFF_MIN_S
 
     async def _follow(self) -> None:
         async with StreamReader(self._nats, event_stream(self.source), self.position) as reader:
@@ -215,17 +218,19 @@ class Lane:
         self.waiting = why
 
     async def _stall(self, why: str) -> None:
+        """Stand still until somebody resumes, or for a while: the stream may have been mended."""
         if self.stalled != why:
             log.critical("projection_stalled", why=why, at=self.position, **self._names())
+            self._patience_s = STALLED_MIN_S
         self.stalled = why
         _stalled.labels(*self._labels).set(1)
         await self._advanced(self, ())
         self._resume.clear()
         try:
-            async with asyncio.timeout(STALLED_RETRY_S):
+            async with asyncio.timeout(self._patience_s):
                 await self._resume.wait()
         except TimeoutError:
-            return
+            self._patience_s = min(self._patience_s * 2, STALLED_MAX_S)
 
     def _names(self) -> dict[str, object]:
         return {

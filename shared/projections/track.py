@@ -116,6 +116,10 @@ class Track:
                 return Check(state="degraded", detail=text, lag=lane.lag)
             if lane.lag is None:
                 return Check(state="failed", detail=f"{lane.source}: {lane.waiting}")
+        for lane in self._next.values():
+            if lane.stalled:
+                text = f"generation {lane.number} can't be built: {lane.stalled}"
+                return Check(state="degraded", detail=text, lag=self._lag())
         waiting = "; ".join(
             f"{lane.source}: {lane.waiting}" for lane in self.lanes.values() if lane.waiting
         )

@@ -70,7 +70,7 @@ async def test_events_of_a_type_this_release_does_not_know_are_passed_over(bench
 
 
 async def republish(bench: Bench, log: EventLog, left_out: int) -> None:
-    """Make the stream of `storage` of the users' events, with one of them removed."""
+    """Make the stream of `storage` of the users' events, with one of them removed (0: none)."""
     js = bench.nats.jetstream()
     await js.add_stream(StreamConfig(name="EVENTS_storage", subjects=["evt.storage.>"]))
     for event in await log.read(0, 100):
@@ -79,7 +79,8 @@ async def republish(bench: Bench, log: EventLog, left_out: int) -> None:
             event.data,
             headers=event_headers("storage", event),
         )
-    await js.delete_msg("EVENTS_storage", left_out)
+    if left_out:
+        await js.delete_msg("EVENTS_storage", left_out)
 
 
 async def test_a_gap_in_a_stream_stops_at_the_gap(bench: Bench):
@@ -93,6 +94,40 @@ async def test_a_gap_in_a_stream_stops_at_the_gap(bench: Bench):
         await eventually(lambda: "4 came where 3 was due" in runner.check().detail)
         assert runner.check().state == "degraded"
     assert await bench.rows("storage") == [1, 2]
+
+
+async def test_a_stream_that_is_mended_is_followed_again_without_help(bench: Bench):
+    await bench.domains("a", "b", "c", "d")
+    await republish(bench, bench.users, left_out=3)
+    journal = Journal()
+    journal.sources = ("storage",)
+    codecs = {"storage": EventCodec("storage", DomainCreated)}
+    runner = ProjectionRunner(bench.pool, bench.nats, [journal], codecs=codecs)
+    async with background(runner.run()):
+        await eventually(lambda: runner.check().state == "degraded")
+        await bench.nats.jetstream().delete_stream("EVENTS_storage")
+        await republish(bench, bench.users, left_out=0)
+        assert await shown(runner, "storage", 4)
+    assert await bench.rows("storage") == [1, 2, 3, 4]
+
+
+async def shown(runner: ProjectionRunner, source: str, position: int) -> bool:
+    """Wait as `wait_for` does, but through a stall."""
+    await eventually(lambda: runner.position(source) >= position)
+    return await runner.wait_for(source, position, DEADLINE_S)
+
+
+async def test_a_rebuild_that_stands_still_is_told_while_the_live_one_goes_on(bench: Bench):
+    journal = Journal()
+    async with bench.running(journal) as runner:
+        await bench.preset("small")
+        assert await runner.wait_for("users", await bench.domains("a", "b"), DEADLINE_S)
+        journal.poison = "b"
+        await runner.rebuild("journal")
+        await eventually(lambda: "generation 2 can't be built" in runner.check().detail)
+        assert runner.check().state == "degraded"
+        assert await runner.wait_for("users", await bench.domains("c"), DEADLINE_S)
+        assert await bench.rows() == [1, 2, 3]
 
 
 async def test_a_stream_of_another_log_is_refused(bench: Bench):
