@@ -105,7 +105,8 @@ def page_statement(
     order = ", ".join(f"{name}{' desc' if descends else ''}" for name, descends in columns)
     selected = ", ".join(["id", "doc", *(name for name, _ in columns[:-1])])
     sql = f"select {selected} from {resource.table}{where.sql()} order by {order}"  # noqa: S608  # names are constants of ours
-    sql += f" limit {where.add(query.limit + 1)}::bigint"
+    # a number and not a parameter: so the plan, once made, is kept, and is the one for few rows
+    sql += f" limit {query.limit + 1:d}"
     if query.offset:
         sql += f" offset {where.add(query.offset)}::bigint"
     return Statement(sql, tuple(where.parameters))
@@ -143,6 +144,10 @@ def _beyond(
             message = f"The cursor does not fit '{name}'."
             return Rejection(kind="malformed", code="malformed_query", message=message)
         placeholders.append(f"{where.add(typed[0])}::{typed[1]}")
+    if len({descends for _, descends in columns}) == 1:  # one comparison that an index answers
+        names = ", ".join(name for name, _ in columns)
+        sign = "<" if columns[0][1] else ">"
+        return f"({names}) {sign} ({', '.join(placeholders)})"
     cases: list[str] = []
     for index, (name, descends) in enumerate(columns):
         equal = [f"{columns[before][0]} = {placeholders[before]}" for before in range(index)]
