@@ -3,11 +3,11 @@
 Writes a picture of each page for every language, theme and width.
 """
 
-import asyncio
 import sys
 from pathlib import Path
+from typing import Any
 
-from playwright.async_api import Browser, Route, async_playwright
+from playwright.sync_api import Browser, Page, Route, sync_playwright
 
 from services.gateway.pages.assets import load_assets
 from services.gateway.pages.languages import LANGUAGES
@@ -37,42 +37,52 @@ class Preview:
             for name, (template, given) in Samples(language).all().items()
         }
 
-    async def answer(self, route: Route) -> None:
+    def answer(self, route: Route) -> None:
         path = route.request.url.removeprefix(ORIGIN)
         asset = self._assets.find(path)
         if asset is not None:
-            await route.fulfill(body=asset.content, content_type=asset.content_type)
+            route.fulfill(body=asset.content, content_type=asset.content_type)
         elif path.startswith("/v1/"):
-            await route.fulfill(body="step 1\nstep 2\n", content_type="text/plain")
+            route.fulfill(body="step 1\nstep 2\n", content_type="text/plain")
         else:
             _, language, name = path.split("/")
-            await route.fulfill(body=self.pages[language, name], content_type="text/html")
+            route.fulfill(body=self.pages[language, name], content_type="text/html")
 
-    async def picture(self, browser: Browser, language: str, name: str, folder: Path) -> None:
-        for width in WIDTHS:
-            for scheme in ("light", "dark"):
-                viewport = {"width": width, "height": 900}
-                context = await browser.new_context(viewport=viewport, color_scheme=scheme)
-                await context.add_init_script(LIVE)
-                await context.route("**/*", self.answer)
-                page = await context.new_page()
-                await page.goto(f"{ORIGIN}/{language}/{name}", wait_until="networkidle")
-                await page.screenshot(path=folder / f"{name}-{language}-{width}-{scheme}.png")
-                await context.close()
+    def open(self, browser: Browser, **options: Any) -> Page:
+        """Open a window in which the samples are served."""
+        context = browser.new_context(**options)
+        context.add_init_script(LIVE)
+        context.route("**/*", self.answer)
+        return context.new_page()
+
+    def show(self, page: Page, language: str, name: str) -> None:
+        """Show one sample."""
+        page.goto(f"{ORIGIN}/{language}/{name}")
 
 
-async def main(folder: Path, only: set[str]) -> None:
+def picture(preview: Preview, browser: Browser, language: str, name: str, folder: Path) -> None:
+    for width in WIDTHS:
+        for scheme in ("light", "dark"):
+            viewport = {"width": width, "height": 900}
+            page = preview.open(browser, viewport=viewport, color_scheme=scheme)
+            preview.show(page, language, name)
+            page.wait_for_load_state("networkidle")  # what is written after loading shows too
+            page.screenshot(path=folder / f"{name}-{language}-{width}-{scheme}.png")
+            page.context.close()
+
+
+def main(folder: Path, only: set[str]) -> None:
     preview = Preview()
-    async with async_playwright() as driver:
+    with sync_playwright() as driver:
         arguments = list(CHROMIUM_ARGUMENTS)
-        browser = await driver.chromium.launch(executable_path=CHROMIUM_PATH, args=arguments)
+        browser = driver.chromium.launch(executable_path=CHROMIUM_PATH, args=arguments)
         for language, name in preview.pages:
             if not only or name in only:
-                await preview.picture(browser, language, name, folder)
-        await browser.close()
+                picture(preview, browser, language, name, folder)
+        browser.close()
 
 
 if __name__ == "__main__":
     target = Path(sys.argv[1])
     target.mkdir(parents=True, exist_ok=True)
-    asyncio.run(main(target, set(sys.argv[2:])))
+    main(target, set(sys.argv[2:]))

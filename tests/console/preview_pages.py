@@ -102,7 +102,7 @@ class Samples:
         }
 
     def queue(self) -> Pages:
-        waiting = [(SESSIONS[0], REASON), (SESSIONS[1], LIMIT)] * 3
+        waiting = [(SESSIONS[0], REASON), (SESSIONS[1], LIMIT)]
         entries = [
             {
                 "session": session,
@@ -120,7 +120,7 @@ class Samples:
             SimpleNamespace(name="gpu", scheduler="drf"),
         ]
         page = self.given("queue", groups=groups, group="default", entries=entries)
-        full, none = Listing("/console/queue", 6, 50), Listing("/console/queue", 0, 50)
+        full, none = Listing("/console/queue", 2, 50), Listing("/console/queue", 0, 50)
         return {
             "queue": ("queue/page.html", page | {"list": full}),
             "queue-empty": ("queue/page.html", page | {"list": none, "entries": []}),

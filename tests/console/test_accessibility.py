@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from shared.testing.installation import submit, wait_status
+from tests.console.preview import Preview
 
 pytestmark = pytest.mark.console
 
@@ -75,12 +76,14 @@ def ended(client):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_everything_has_a_name_and_every_text_can_be_read(enter, ended, scheme):
-    page = enter(color_scheme=scheme, reduced_motion="reduce").page
-    for path in (*PAGES, f"/console/sessions/{ended['id']}"):
-        page.goto(path)
-        assert page.evaluate(UNNAMED) == [], path
-        assert page.evaluate(FAINT) == [], path
+def test_everything_has_a_name_and_every_text_can_be_read(browser, scheme):
+    preview = Preview()
+    page = preview.open(browser, color_scheme=scheme, reduced_motion="reduce")
+    for language, name in preview.pages:
+        preview.show(page, language, name)
+        assert page.evaluate(UNNAMED) == [], name
+        assert page.evaluate(FAINT) == [], name
+    page.context.close()
 
 
 def test_a_session_is_opened_and_left_by_keyboard_alone(enter, ended):

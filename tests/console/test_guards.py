@@ -132,8 +132,9 @@ def test_a_fragment_is_the_table_alone(person):
     assert "HX-Request" in part.headers["vary"]
 
 
-def test_what_does_not_exist_is_a_page_that_says_so(person):
-    answer = person.get(NOT_A_PAGE)
+@pytest.mark.parametrize("path", [NOT_A_PAGE, "/console/nothing", "/console/a/b/c/d"])
+def test_what_does_not_exist_is_a_page_that_says_so(person, path):
+    answer = person.get(path)
     assert answer.status_code == 404
     assert "Not found" in answer.text
     assert "Traceback" not in answer.text

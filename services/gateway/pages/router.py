@@ -12,6 +12,8 @@ from litestar.types import ControllerRouterHandler
 from services.gateway.api.routing import operation
 from services.gateway.auth.permissions import PUBLIC
 from services.gateway.gateway import Gateway
+from services.gateway.http.calls import call_of
+from services.gateway.http.problems import Refused
 from services.gateway.pages import agents, live, login, queue, session_changes, sessions, troubles
 from services.gateway.pages.assets import load_assets
 from services.gateway.pages.console import Console
@@ -20,6 +22,7 @@ from services.gateway.pages.files import static_file
 from services.gateway.pages.guards import protect, same_site
 from services.gateway.pages.rendering import Renderer
 from services.gateway.pages.visits import START
+from shared.kernel.rejections import not_found
 
 PAGES: Final[list[ControllerRouterHandler]] = [
     login.login_page,
@@ -43,6 +46,13 @@ PAGES: Final[list[ControllerRouterHandler]] = [
 ]
 
 
+@get("/{rest:path}")
+async def nowhere(request: Request[Any, Any, Any], rest: str) -> Response[None]:
+    """Answer an address that no page has: as a page, and to readers who are logged in only."""
+    call_of(request.scope).caller()
+    raise Refused(not_found("page", rest[:64]))
+
+
 @get(["/", "/console"], opt=operation(PUBLIC), include_in_schema=False)
 async def entrance(request: Request[Any, Any, Any]) -> Response[None]:
     """Lead whoever types only the address to the first page."""
@@ -64,7 +74,7 @@ def console_routes(gateway: Gateway) -> list[ControllerRouterHandler]:
     )
     pages = Router(
         "/console",
-        route_handlers=PAGES,
+        route_handlers=[*PAGES, nowhere],
         dependencies={"console": Provide(lambda: console, sync_to_thread=False)},
         middleware=[DefineMiddleware(CSRFMiddleware, config=forgery)],
         before_request=same_site,
