@@ -64,7 +64,9 @@ def open_v1(mounts: Iterable[Mount], parent: str) -> tuple[CgroupDriver | None, 
     if not usable.keys() & set(WANTED):
         return None, "No control group is writable here; limits fall back to resource limits."
     names = ", ".join(sorted(usable))
-    return CgroupV1(usable, parent), f"Limits are set through control groups version 1: {names}."
+    driver = CgroupV1(usable, parent)
+    driver.close()
+    return driver, f"Limits are set through control groups version 1: {names}."
 
 
 def open_v2(root: Path, parent: str, *, own: Path | None = None) -> CgroupV2 | None:

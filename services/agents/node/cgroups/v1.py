@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 from services.agents.node.cgroups.driver import (
@@ -32,6 +33,8 @@ class CgroupV1:
 
     def __init__(self, mounts: Mapping[str, Path], parent: str) -> None:
         """Take the mount point of each usable controller; `parent` is this node's own group."""
+        # A parent must not be removed while a group is being made in it.
+        self._shape = Lock()
         self._bases = {tree: mounts[tree] / parent for tree in TREES if tree in mounts}
         wanted: tuple[Controller, ...] = ("cpu", "memory", "pids")
         self.controls: frozenset[Controller] = frozenset(
@@ -40,8 +43,9 @@ class CgroupV1:
 
     def create(self, name: str, limits: Limits) -> None:
         """Make the group in every tree and set its limits."""
-        for folder in self._folders(name):
-            folder.mkdir(parents=True, exist_ok=True)
+        with self._shape:
+            for folder in self._folders(name):
+                folder.mkdir(parents=True, exist_ok=True)
         if "cpu" in self._bases:
             folder = self._bases["cpu"] / name
             unlimited = limits.cpu_millis is None
@@ -122,8 +126,9 @@ class CgroupV1:
                 write_value(self._bases["freezer"] / name / "freezer.state", "THAWED")
 
     def remove(self, name: str) -> bool:
-        """Remove the group from every tree."""
+        """Remove the group from every tree, and the parent with its last group."""
         removed = [remove_directory(folder) for folder in self._folders(name)]
+        self.close()
         return all(removed)
 
     def names(self) -> tuple[str, ...]:
@@ -141,10 +146,11 @@ class CgroupV1:
         )
 
     def close(self) -> None:
-        """Remove the parent groups that hold nothing any more."""
-        if not self.names():
-            for base in set(self._bases.values()):
-                remove_directory(base)
+        """Remove the parent groups that hold nothing any more; `create` makes them again."""
+        with self._shape:
+            if not self.names():
+                for base in set(self._bases.values()):
+                    remove_directory(base)
 
     def _folders(self, name: str) -> tuple[Path, ...]:
         # Controllers that are mounted together share one directory.
