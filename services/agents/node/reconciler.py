@@ -8,7 +8,7 @@ from typing import Final
 
 import structlog
 
-from services.agents.node.domain.kernel import Unwanted
+from services.agents.node.domain.kernel import Unnamed
 from services.agents.node.journal import Journal
 from services.agents.node.runtime import KernelKey, Runtime
 from services.agents.node.worker import JobMaker, KernelWorker
@@ -24,7 +24,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Reconciler:
-    """Owns the workers. Until a complete view has come, nothing is stopped for being unnamed."""
+    """Owns the workers. Nothing is stopped for being unnamed, only forgotten once it has ended."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class Reconciler:
 
     def _release(self, kernel_id: str) -> None:
         if kernel_id in self._workers:
-            self._workers[kernel_id].steer(Unwanted())
+            self._workers[kernel_id].steer(Unnamed())
 
     def presences(self) -> tuple[KernelPresence, ...]:
         """Return every kernel known here."""

@@ -19,7 +19,7 @@ from services.agents.node.domain.kernel import (
     Step,
     StopKind,
     Undecided,
-    Unwanted,
+    Unnamed,
     Wish,
     is_news,
     judge_end,
@@ -114,7 +114,7 @@ class KernelWorker:
 
     def is_done(self) -> bool:
         """Tell whether the kernel is forgotten and nobody has wanted it since."""
-        return self._record is None and isinstance(self._wish, Unwanted)
+        return self._record is None and isinstance(self._wish, Unnamed)
 
     async def wait_woken(self, at_most_s: float) -> None:
         """Wait for another wish, but not for long."""
@@ -173,7 +173,7 @@ class KernelWorker:
             exit_ = Exit(code=None, at=self._clock.now(), error=error)
             await self._withdraw(self._record, judge_end(self._record, exit_))
         elif step == "forbid":
-            kind = self._record.stop or wanted_stop(self._record, self._wish) or "unwanted"
+            kind = self._record.stop or wanted_stop(self._record, self._wish) or "asked"
             ending = Ending(phase="terminated", reason=stop_reason(kind), detail=NEVER_RAN)
             await self._withdraw(self._record, ending)
         elif step == "confirm_running":
@@ -213,7 +213,7 @@ class KernelWorker:
             await self._end(record, ending, self._clock.now())
 
     async def _stop(self, record: Record, seen: Observation) -> None:
-        kind = wanted_stop(record, self._wish) or record.stop or "unwanted"
+        kind = wanted_stop(record, self._wish) or record.stop or "asked"
         if record.stop is None or (stops_at_once(kind) and not stops_at_once(record.stop)):
             record = await self._decide_stop(record, kind)
         if self._kill_due is None or self._signalled != record.stop:

@@ -8,7 +8,7 @@ import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.agents.node.domain.kernel import ENDED, Unwanted
+from services.agents.node.domain.kernel import ENDED, Unnamed
 from services.agents.node.jobs import make_job
 from services.agents.node.journal import Journal
 from services.agents.node.worker import KernelWorker
@@ -88,7 +88,7 @@ class Daemon:
             if one.report not in self._told:
                 self._told.append(one.report)
         await self._journal.accepted([one.number for one in waiting])
-        self.worker.steer(Unwanted())
+        self.worker.steer(Unnamed())
 
 
 async def live_on(

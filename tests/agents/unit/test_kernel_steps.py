@@ -10,7 +10,7 @@ from services.agents.node.domain.kernel import (
     LAUNCHES_MAX,
     Record,
     Undecided,
-    Unwanted,
+    Unnamed,
     is_news,
     judge_end,
     next_step,
@@ -44,7 +44,7 @@ def record(**fields: object) -> Record:
 
 
 @pytest.mark.parametrize(
-    ("wish", "step"), [(RUN, "take"), (STOP, "decline"), (Unwanted(), "forget")]
+    ("wish", "step"), [(RUN, "take"), (STOP, "decline"), (Unnamed(), "forget")]
 )
 def test_a_kernel_that_is_new_here(wish, step):
     assert next_step(None, wish, "absent", settled=True) == step
@@ -63,7 +63,7 @@ def test_nothing_starts_and_nothing_stops_before_it_is_known_what_is_desired():
         (record(), RUN, "absent", "launch"),
         (record(launch=LAUNCHES_MAX), RUN, "absent", "launch"),
         (record(), STOP, "absent", "forbid"),
-        (record(), Unwanted(), "absent", "forbid"),
+        (record(), Unnamed(), "absent", "wait"),
         (record(), AGAIN, "absent", "forbid"),
         (record(), STOP, "starting", "wait"),
         (record(), RUN, "running", "confirm_running"),
@@ -71,7 +71,7 @@ def test_nothing_starts_and_nothing_stops_before_it_is_known_what_is_desired():
         (record(phase="running"), RUN, "running", "wait"),
         (record(phase="running"), STOP, "running", "stop"),
         (record(phase="running"), FORCED, "running", "stop"),
-        (record(phase="running"), Unwanted(), "running", "stop"),
+        (record(phase="running"), Unnamed(), "running", "wait"),
         (record(phase="running"), AGAIN, "running", "stop"),
         (record(phase="running", stop="asked"), Undecided(), "running", "stop"),
         (record(phase="running"), RUN, "lost", "finish"),
@@ -105,8 +105,8 @@ def test_a_kernel_whose_traces_are_gone_is_never_launched_again():
 def test_an_ended_kernel_is_kept_until_its_end_has_been_heard():
     ended = record(phase="terminated")
     assert next_step(ended, RUN, "absent", settled=False) == "wait"
-    assert next_step(ended, Unwanted(), "absent", settled=False) == "wait"
-    assert next_step(ended, Unwanted(), "absent", settled=True) == "forget"
+    assert next_step(ended, Unnamed(), "absent", settled=False) == "wait"
+    assert next_step(ended, Unnamed(), "absent", settled=True) == "forget"
 
 
 def test_a_new_attempt_of_an_ended_kernel_is_taken_up_and_an_old_one_is_not():
@@ -126,7 +126,7 @@ def test_a_stale_leaders_wish_is_no_news():
     assert is_news(RUN, newer)
     assert not is_news(newer, RUN)
     assert not is_news(AGAIN, newer)
-    assert is_news(newer, Unwanted())
+    assert is_news(newer, Unnamed())
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_a_stale_leaders_wish_is_no_news():
         (record(stop="asked"), Exit(code=None, at=NOON), "terminated", "user-requested", None),
         (record(stop="asked"), Exit(code=143, at=NOON), "terminated", "user-requested", 143),
         (record(stop="forced"), Exit(code=137, at=NOON), "terminated", "force-terminated", 137),
-        (record(stop="unwanted"), Exit(code=143, at=NOON), "terminated", "force-terminated", 143),
+        (record(stop="superseded"), Exit(code=143, at=NOON), "terminated", "force-terminated", 143),
     ],
 )
 def test_how_an_end_is_told(held, end, phase, reason, code):

@@ -12,7 +12,7 @@ LAUNCHES_MAX: Final = 3
 ENDED: Final[frozenset[KernelPhase]] = frozenset({"terminated", "failed"})
 NEVER_RAN: Final = "It was ended before it ran."
 
-StopKind = Literal["asked", "forced", "unwanted", "superseded"]
+StopKind = Literal["asked", "forced", "superseded"]
 Step = Literal[
     "wait",
     "take",
@@ -27,15 +27,19 @@ Step = Literal[
 ]
 
 
-class Unwanted(msgspec.Struct, frozen=True):
-    """Nobody wants the kernel: a complete view of the desired state does not name it."""
+class Unnamed(msgspec.Struct, frozen=True):
+    """The desired state does not name the kernel: it may be forgotten once it has ended.
+
+    It is not stopped for that: a bucket may lose its tail. The scheduler hears of it by heartbeats
+    and says so when it shall be gone.
+    """
 
 
 class Undecided(msgspec.Struct, frozen=True):
     """What is desired is not known yet, so nothing is started and nothing stopped."""
 
 
-Wish: TypeAlias = KernelSpec | Unwanted | Undecided
+Wish: TypeAlias = KernelSpec | Unnamed | Undecided
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,13 +101,13 @@ def next_step(
 def _first_step(wish: Wish) -> Step:
     if isinstance(wish, Undecided):
         return "wait"
-    if isinstance(wish, Unwanted):
+    if isinstance(wish, Unnamed):
         return "forget"
     return "take" if wish.goal == "running" else "decline"
 
 
 def _after_end(record: Record, wish: Wish, *, settled: bool) -> Step:
-    if isinstance(wish, Unwanted):
+    if isinstance(wish, Unnamed):
         return "forget" if settled else "wait"
     if isinstance(wish, KernelSpec) and wish.attempt > record.spec.attempt:
         return _first_step(wish)
@@ -116,17 +120,15 @@ def _step_before_start(record: Record, wish: Wish, launched: int) -> Step:
         return "finish"
     if wanted_stop(record, wish) or record.stop:
         return "forbid"
-    if isinstance(wish, Undecided):
+    if isinstance(wish, Undecided | Unnamed):
         return "wait"
     return "launch" if launched < LAUNCHES_MAX else "give_up"
 
 
 def wanted_stop(record: Record, wish: Wish) -> StopKind | None:
     """Return how the kernel shall be stopped, `None` where it shall go on."""
-    if isinstance(wish, Undecided):
+    if isinstance(wish, Undecided | Unnamed):
         return None
-    if isinstance(wish, Unwanted):
-        return "unwanted"
     if wish.attempt > record.spec.attempt:
         return "superseded"
     if wish.attempt < record.spec.attempt or wish.goal == "running":
