@@ -1,3 +1,3 @@
 """Loads the fixtures that all tests share."""
 
-pytest_plugins = ["shared.testing.plugin"]
+pytest_plugins = ["shared.testing.plugin", "shared.testing.workers"]

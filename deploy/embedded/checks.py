@@ -18,9 +18,9 @@ _CHECKS: Final = (
     ("types", [sys.executable, "-m", "mypy"]),
     ("import rules", [str(_PROGRAMS / "lint-imports"), "--no-logo"]),
 )
-# Whole files go to one of two workers; what starts an installation stays on one (see the plugin).
+# How the two workers share the work is in shared/testing/workers.py.
 _ALL_TESTS: Final = (
-    *("-q", "-m", "not benchmark", "-n", "2", "--dist", "loadgroup", "--durations", "15"),
+    *("-q", "-m", "not benchmark", "-n", "2", "--dist", "loadscope", "--durations", "15"),
 )
 
 

@@ -1,11 +1,6 @@
-"""Fixtures that every service's tests use; `tests/conftest.py` loads this module.
-
-With several workers (`-n 2 --dist loadgroup`) a file stays on one worker, and all that starts
-whole installations or a browser stays on the same one.
-"""
+"""Fixtures that every service's tests use; `tests/conftest.py` loads this module."""
 
 from collections.abc import AsyncIterator
-from typing import Final
 
 import pytest
 import pytest_asyncio
@@ -13,17 +8,6 @@ import pytest_asyncio
 from deploy.embedded.ports import free_port as pick_free_port
 from shared.testing.clock import FakeClock
 from shared.testing.servers import Databases, NatsServer, PostgresServer
-
-_HEAVY: Final = ("e2e", "faults", "console")
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which tests belong on the same worker; xdist reads it afterwards."""
-    for item in items:
-        heavy = any(item.get_closest_marker(name) for name in _HEAVY)
-        group = "installation" if heavy else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
