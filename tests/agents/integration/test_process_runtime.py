@@ -211,6 +211,8 @@ async def test_without_sandbox_and_groups_a_kernel_runs_and_the_profile_says_so(
         assert isolation["memory"] == "best_effort"
         assert isolation["filesystem"] == "not_enforced"
         assert any("switched off" in note for note in bench.profile.notes)
+        assert any("Processor time is not limited" in note for note in bench.profile.notes)
+        assert any("machine's own network" in note for note in bench.profile.notes)
         made = job("id -u; (sleep 1000 &); setsid sleep 1000 & exit 3")
         assert (await bench.run(made)).code == 3
         if os.geteuid() == 0:

@@ -15,6 +15,15 @@ USER_BASE: Final = 620_000
 USERS: Final = 60_000
 NOBODY: Final = 65_534
 PROBE_TIMEOUT_S: Final = 20
+WORDS: Final[dict[tuple[str, Enforcement], str]] = {
+    ("cpu", "not_enforced"): "Processor time is not limited: kernels take what they get.",
+    ("memory", "best_effort"): "Memory is limited for each process, not for a kernel as a whole.",
+    ("pids", "best_effort"): "Processes are limited for each kernel's user.",
+    ("pids", "not_enforced"): "The number of processes is not limited.",
+    ("user", "best_effort"): "Kernels share one user outside their sandbox.",
+    ("user", "not_enforced"): "Kernels run as the user of the daemon.",
+    ("network", "not_enforced"): "Kernels use this machine's own network.",
+}
 _PROBE: Final = "id -u; cat /proc/self/status; echo > probe"
 
 
@@ -114,3 +123,12 @@ def state_isolation(
         "user": "enforced" if own_user else ("best_effort" if boxed else shared_user),
         "network": "not_enforced",
     }
+
+
+def explain(isolation: dict[str, Enforcement]) -> tuple[str, ...]:
+    """Return a sentence for each boundary that does not hold as one would expect."""
+    return tuple(
+        WORDS[boundary, level]
+        for boundary, level in isolation.items()
+        if (boundary, level) in WORDS
+    )

@@ -16,7 +16,7 @@ from services.agents.node.inotify import FolderChanges
 from services.agents.node.process.confine import Confinement
 from services.agents.node.process.folder import AttemptFolder
 from services.agents.node.process.launch import make_plan, spawn, wait_gone
-from services.agents.node.process.probe import find_confinement, state_isolation
+from services.agents.node.process.probe import explain, find_confinement, state_isolation
 from services.agents.node.process.tree import children, descendants
 from services.agents.node.runtime import (
     KernelJob,
@@ -61,11 +61,12 @@ class ProcessRuntime:
         self._confinement, notes = await asyncio.to_thread(
             find_confinement, self._root, sandbox=self._options.sandbox
         )
+        isolation = state_isolation(self._confinement, self._groups)
         return RuntimeProfile(
             name="process",
             images=(HOST_IMAGE,),
-            isolation=state_isolation(self._confinement, self._groups),
-            notes=(*self._notes, *notes),
+            isolation=isolation,
+            notes=(*self._notes, *notes, *explain(isolation)),
         )
 
     async def prepare(self, job: KernelJob) -> None:
