@@ -13,12 +13,12 @@ from services.gateway.gateway import Gateway
 from services.gateway.http import docs_page, openapi
 from services.gateway.http.edge import Edge
 from services.gateway.http.failures import (
-    OUTAGES,
     answer_bug,
     answer_http,
     answer_outage,
     answer_refused,
 )
+from services.gateway.http.outages import OUTAGES
 from services.gateway.http.problems import Refused
 from shared.runtime.http import App
 

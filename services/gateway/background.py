@@ -9,6 +9,7 @@ from services.gateway.auth.directory import Directory
 from services.gateway.auth.secrets import KeypairSecrets
 from services.gateway.follower import Follower
 from services.gateway.http.idempotency import IdempotentAnswers
+from services.gateway.http.outages import OUTAGES
 from services.gateway.live import LiveHub
 from services.gateway.reads.models import ReadModels
 from services.gateway.system import System
@@ -136,7 +137,7 @@ class Upkeep:
             try:
                 count = await self._answers.forget_old()
                 log.debug("answers_forgotten", count=count)
-            except OSError as problem:
+            except OUTAGES as problem:
                 log.warning("answers_not_forgotten", problem=repr(problem))
             await asyncio.sleep(CLEAN_EVERY_S)
 

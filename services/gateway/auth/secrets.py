@@ -11,7 +11,7 @@ from shared.contracts.users import GetKeypairSecrets
 from shared.kernel.rejections import Rejection
 from shared.messaging.queries import QueryClient
 from shared.observability.logging import get_logger
-from shared.security.sealing import Keyring
+from shared.security.sealing import Keyring, SealBroken
 from shared.security.transport import open_secret_key
 
 log = get_logger(__name__)
@@ -64,9 +64,15 @@ class KeypairSecrets:
                 log.info("keypair_secrets_away", code=answer.code, missing=len(missing) - start)
                 return answer
             for access_key, sealed in answer.secrets.items():
-                if sealed is not None:
-                    self.put(access_key, sealed)
+                self._take(access_key, sealed)
         return None
+
+    def _take(self, access_key: str, sealed: Sealed | None) -> None:
+        try:
+            if sealed is not None:
+                self.put(access_key, sealed)
+        except SealBroken as problem:  # that key can't be used; the others can
+            log.error("keypair_secret_broken", problem=str(problem))  # noqa: TRY400  # no trace
 
     def put(self, access_key: str, sealed: Sealed) -> None:
         """Open and keep what the users service handed out."""

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from time import perf_counter
 from typing import Final
 
+from prometheus_client import Counter, Histogram
+
 from services.gateway.auth.rate_limits import WINDOW_S
 from services.gateway.http.calls import Call
 from services.gateway.http.gate import Gate
@@ -17,6 +19,7 @@ log = get_logger(__name__)
 _SLOW_S: Final = 1.0
 _requests = counter("http_requests_total", "Requests by method and status.", ("method", "status"))
 _seconds = histogram("http_request_seconds", "Time to the first byte of the answer.", ("method",))
+_counters: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _READS: Final = frozenset({"GET", "HEAD"})
 _ALWAYS: Final = (
@@ -96,8 +99,12 @@ class Answer:
         call = self._call
         took_s = perf_counter() - self._started_at
         method = call.method if call.method in _METHODS else "OTHER"
-        _requests.labels(method, status).inc()
-        _seconds.labels(method).observe(took_s)
+        counted = _counters.get((method, status))
+        if counted is None:  # looking a label up costs more than counting
+            counted = _requests.labels(method, status), _seconds.labels(method)
+            _counters[method, status] = counted
+        counted[0].inc()
+        counted[1].observe(took_s)
         if call.method not in _READS or status >= 400 or took_s > _SLOW_S:
             user_id = call.principal.user_id if call.principal is not None else None
             log.info(

@@ -15,6 +15,7 @@ from services.gateway.http.answering import Answer
 from services.gateway.http.bodies import receive_body, replay
 from services.gateway.http.calls import SCOPE_KEY, Call
 from services.gateway.http.gate import Gate
+from services.gateway.http.outages import DATABASE_AWAY, OUTAGES
 from services.gateway.http.problems import Refused
 from shared.kernel.clock import Clock
 from shared.kernel.ids import new_id
@@ -93,6 +94,9 @@ class Edge:
             await self._pass(call, scope, receive, answer)
         except Refused as refused:
             await answer.refuse(refused.rejection, refused.status)
+        except OUTAGES as problem:
+            log.warning("read_models_away", problem=repr(problem)[:200])
+            await answer.refuse(DATABASE_AWAY)
         except Exception:
             log.exception("request_failed", method=call.method, path=call.path)
             await answer.fail()

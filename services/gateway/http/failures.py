@@ -2,11 +2,11 @@
 
 from typing import Any, Final
 
-import asyncpg
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
 from services.gateway.http.calls import call_of
+from services.gateway.http.outages import DATABASE_AWAY
 from services.gateway.http.problems import (
     PROBLEM_TYPE,
     Refused,
@@ -23,16 +23,6 @@ _TEXTS: Final = {
     405: "This address does not take this method.",
     400: "The request cannot be understood.",
 }
-OUTAGES: Final = (
-    OSError,
-    TimeoutError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.exceptions.QueryCanceledError,
-)
 
 
 def answer_refused(request: Request[Any, Any, Any], refused: Refused) -> Response[bytes]:
@@ -53,8 +43,7 @@ def answer_http(request: Request[Any, Any, Any], error: HTTPException) -> Respon
 def answer_outage(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Answer that our own database does not answer right now."""
     log.warning("read_models_away", problem=repr(error)[:200])
-    text = "The read models are not reachable at the moment; try again."
-    return _problem(request, unavailable("database_away", text, 2), 503)
+    return _problem(request, DATABASE_AWAY, 503)
 
 
 def answer_bug(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

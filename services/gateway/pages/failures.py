@@ -9,7 +9,8 @@ from urllib.parse import quote
 from litestar import MediaType, Request, Response
 from litestar.exceptions import HTTPException
 
-from services.gateway.http.failures import OUTAGES, answer_bug, answer_outage
+from services.gateway.http.failures import answer_bug, answer_outage
+from services.gateway.http.outages import OUTAGES
 from services.gateway.http.problems import Refused, of_status, problem_headers
 from services.gateway.pages.console import Console
 from services.gateway.pages.guards import protect

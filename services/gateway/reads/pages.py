@@ -1,23 +1,29 @@
 """A page of documents, still as text: joined, not decoded."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 
-class Page(NamedTuple):
+class Page:
     """One page of a list. `items` are JSON objects as text; `total` counts all pages."""
 
-    items: tuple[str, ...]
-    total: int
-    next_cursor: str | None = None
+    __slots__ = ("_body", "items", "next_cursor", "total")
+
+    def __init__(self, items: tuple[str, ...], total: int, next_cursor: str | None = None) -> None:
+        self.items = items
+        self.total = total
+        self.next_cursor = next_cursor
+        self._body: bytes | None = None
 
     def encode(self) -> bytes:
-        """Return the body of the answer."""
-        cursor = "null" if self.next_cursor is None else f'"{self.next_cursor}"'
-        return (
-            f'{{"items":[{",".join(self.items)}],"total":{self.total},"next_cursor":{cursor}}}'
-        ).encode()
+        """Return the body of the answer; it is rendered once, as a page is given to many."""
+        if self._body is None:
+            cursor = "null" if self.next_cursor is None else f'"{self.next_cursor}"'
+            self._body = (
+                f'{{"items":[{",".join(self.items)}],"total":{self.total},"next_cursor":{cursor}}}'
+            ).encode()
+        return self._body
 
     def documents(self) -> list[dict[str, Any]]:
         """Return the documents decoded, for pages that render them."""
