@@ -27,6 +27,7 @@ def forgery_token(person):
 
 def new_session(token, **fields):
     form = {"name": "forged", "type": "batch", "image": "local/host:latest", "command": "true"}
+    form |= {"resource_group": "default"}
     return form | {"cpu": "0.1", "mem": "64m", "_csrf_token": token} | fields
 
 
@@ -40,6 +41,17 @@ def test_a_post_without_the_page_s_token_changes_nothing(person, client):
         answer = person.post("/console/sessions", data=new_session(token))
         assert answer.status_code == 403
     assert count(client) == 0
+
+
+def test_a_form_that_is_sent_twice_submits_one_session(person, client):
+    form = person.get("/console/sessions/new").text
+    key = re.search(r'name="idempotency_key" value="([^"]+)"', form)[1]
+    called = f"once-{key[-8:]}"
+    fields = new_session(forgery_token(person), name=called, idempotency_key=key)
+    first, second = (person.post("/console/sessions", data=fields) for _ in range(2))
+    assert (first.status_code, second.status_code) == (303, 303)
+    assert first.headers["location"] == second.headers["location"]
+    assert client.get(f"/v1/sessions?name={called}").json()["total"] == 1
 
 
 def test_a_token_without_its_cookie_is_worth_nothing(person, client):

@@ -65,6 +65,7 @@ def test_what_happens_elsewhere_is_seen_here(admin, client):
     client.delete(f"/v1/sessions/{made['id']}")
     expect(row(page, called)).to_contain_text("Terminated")
     expect(row(page, called)).to_contain_text("by its user")
+    expect(page.locator("#said")).to_contain_text(f"{called}: Terminated")
 
 
 def test_a_log_is_followed_while_it_is_written(admin, client):

@@ -142,7 +142,11 @@
     htmx.process(fresh);
     showMoments(fresh);
     if (focused) document.getElementById(focused)?.focus();
-    if (moved) fresh.classList.add("fresh");
+    if (moved) {
+      fresh.classList.add("fresh");
+      const words = [...fresh.querySelectorAll(".row-name, .chip")].map((one) => one.textContent);
+      document.getElementById("said").textContent = words.join(": ");
+    }
     return !moved;
   }
 
