@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from shared.testing.installation import eventually, read, run_qm, submit, wait_status
+from tests.faults.read_models import dump, forget
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 
@@ -147,6 +148,21 @@ def _cmdline(process: psutil.Process) -> list[str]:
         return process.cmdline()
     except psutil.Error:
         return []
+
+
+def test_the_read_models_equal_the_fold_of_the_logs(installation, client):
+    read(client, "/v1/sessions?limit=1")
+    lived = dump(installation)
+    assert {"sessions", "users", "agents"} <= set(lived)
+    assert lived["sessions"]
+    killed = installation.kill("gateway")
+    forget(installation)
+    installation.wait_replaced("gateway", killed)
+
+    def folded() -> bool:
+        return dump(installation) == lived
+
+    eventually("the read models are what they were", folded, 60)
 
 
 def test_the_gateway_answers_with_a_problem_and_not_a_trace_when_the_database_is_away(installation):
