@@ -24,8 +24,16 @@ async def prepare(layout: Layout, agent_id: str) -> None:
 
 
 def ensure_keys(layout: Layout, agent_id: str) -> None:
-    """Make the master key once; the node's key follows from it at each start."""
+    """Make the master key once; the node's key follows from it at each start.
+
+    A master key that was there before and is gone ends the start: a new one would open nothing.
+    """
     if not layout.master_key.exists():
+        if layout.node_key.exists():
+            raise SystemExit(
+                f"The master key {layout.master_key} is gone. What is sealed with it, personal data"
+                " and secrets, cannot be read without it: put it back from your backup."
+            )
         Keyring.generate().save(layout.master_key)
     Keyring.load(layout.master_key).node_key(agent_id).save(layout.node_key)
 
