@@ -1,5 +1,6 @@
 """A whole installation, started by `./qm up` as a stranger would, for tests and benchmarks."""
 
+import ctypes
 import json
 import os
 import signal
@@ -19,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 START_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 60.0
 TRY_INTERVAL_S = 0.05
+PR_SET_PDEATHSIG = 1
 T = TypeVar("T")
 
 
@@ -40,6 +42,11 @@ def eventually(what: str, attempt: Callable[[], T | None], timeout_s: float = 30
         if time.monotonic() > deadline:
             raise InstallationError(f"not within {timeout_s:g} s: {what}")
         pause.wait(TRY_INTERVAL_S)
+
+
+def _end_with_the_test_run() -> None:
+    """Let the kernel stop the installation when whoever tests it is killed."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
 
 
 @dataclass
@@ -73,6 +80,7 @@ class Installation:
                 stdin=subprocess.DEVNULL,
                 env={**os.environ, **self.environ},
                 start_new_session=True,
+                preexec_fn=_end_with_the_test_run,  # noqa: PLW1509  # one system call
             )
         self.wait_ready(START_TIMEOUT_S)
         return self
