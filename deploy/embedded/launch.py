@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from deploy.embedded.install import ROOT, VENV, ensure_installed
-from deploy.embedded.packages import BUBBLEWRAP, CHROMIUM, CJK_FONTS, wish_for
+from deploy.embedded.packages import BUBBLEWRAP, FOR_TESTS, wish_for
 from deploy.embedded.terminal import SetupError, complain
 
 
@@ -25,7 +25,7 @@ def main() -> None:
                 _become(ensure_installed("runtime"), "deploy.embedded.down", arguments)
             case ["test"]:
                 python = ensure_installed("dev")
-                for package in (BUBBLEWRAP, CHROMIUM, CJK_FONTS):
+                for package in FOR_TESTS:
                     wish_for(package, VENV)
                 os.chdir(ROOT)
                 _become(python, "deploy.embedded.checks", arguments)

@@ -40,11 +40,20 @@ BUBBLEWRAP: Final = SystemPackage(
 CHROMIUM: Final = SystemPackage(
     "chromium", ("chromium", "chromium-browser"), "the tests of the console cannot run"
 )
+# the browser's driver is a program of its own and needs it
+LIBATOMIC: Final = SystemPackage(
+    "libatomic1",
+    ("/usr/lib/x86_64-linux-gnu/libatomic.so.1", "/usr/lib/aarch64-linux-gnu/libatomic.so.1"),
+    "the tests of the console cannot run",
+)
 CJK_FONTS: Final = SystemPackage(
     "fonts-noto-cjk",
     ("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc",),
     "Korean text is not drawn in the tests of the console",
 )
+
+
+FOR_TESTS: Final = (BUBBLEWRAP, CHROMIUM, LIBATOMIC, CJK_FONTS)
 
 
 def provide(package: SystemPackage) -> bool:
