@@ -1,6 +1,6 @@
 """Creating users."""
 
-from typing import Any
+from typing import Any, Final
 
 from services.gateway.gateway import Gateway
 from services.gateway.http.bodies import Body
@@ -10,9 +10,16 @@ from shared.contracts.users import CreateUser, Role, UserStatus
 from shared.eventlog.records import CommandKey
 from shared.security.transport import open_secret_key, seal_password
 
+_DEFAULT_PROJECT: Final = (
+    "select id from projects where domain = $1 and name = 'default' and type = 'general'"
+)
+
 
 class CreateUserBody(Body, frozen=True, kw_only=True):
-    """A new user; a first keypair is made in the same step."""
+    """A new user; a first keypair is made in the same step.
+
+    Without `projects` the user becomes a member of the domain's project `default`.
+    """
 
     email: str
     username: str
@@ -20,7 +27,7 @@ class CreateUserBody(Body, frozen=True, kw_only=True):
     full_name: str = ""
     description: str = ""
     domain: str = "default"
-    projects: list[str] = []
+    projects: list[str] | None = None
     role: Role = "user"
     status: UserStatus = "active"
     resource_policy: str = "default"
@@ -39,7 +46,7 @@ async def create_user(
         full_name=body.full_name,
         description=body.description,
         domain=body.domain,
-        projects=tuple(body.projects),
+        projects=await _projects(gateway, body),
         role=body.role,
         status=body.status,
         resource_policy=body.resource_policy,
@@ -48,6 +55,13 @@ async def create_user(
     )
     written = await gateway.writes.perform(call, command, key)
     return written._replace(result=_opened(gateway, written.result))
+
+
+async def _projects(gateway: Gateway, body: CreateUserBody) -> tuple[str, ...]:
+    if body.projects is not None:
+        return tuple(body.projects)
+    found = await gateway.reads.pool.fetch(_DEFAULT_PROJECT, body.domain)
+    return tuple(row[0] for row in found)
 
 
 def _opened(gateway: Gateway, result: dict[str, Any]) -> dict[str, Any]:

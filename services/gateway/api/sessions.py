@@ -103,7 +103,7 @@ async def terminate(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
     "/v1/sessions/{key:str}/logs",
     opt=operation("sessions.logs", answer="text/plain", parameters=(_FOLLOW, _KERNEL)),
 )
-async def logs(request: Request[Any, Any, Any], key: str) -> Stream | ASGIResponse:
+async def logs(request: Request[Any, Any, Any], key: str) -> Stream:
     """Return what a session has written; with `follow=true` also what it goes on to write."""
     gateway, asked = gateway_of(request), call(request)
     parameters = only_parameters(asked.query, "follow", "kernel")
@@ -114,7 +114,7 @@ async def logs(request: Request[Any, Any, Any], key: str) -> Stream | ASGIRespon
         raise Refused(follow)
     await permitted(gateway, asked.caller(), key, "sessions.logs")
     pieces = await session_log(gateway, asked, key, parameters.get("kernel"), follow=follow)
-    return Stream(pieces, media_type="text/plain; charset=utf-8")
+    return Stream(pieces, media_type="text/plain")
 
 
 @get(

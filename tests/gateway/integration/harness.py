@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 from nats.aio.client import Client
 
+from deploy.embedded.ports import free_port
 from shared.contracts.agents import AgentProfile, Heartbeat, NodeLoad
 from shared.contracts.base import Accepted, Actor, Meta
 from shared.contracts.kernels import KernelPhase, KernelReport
@@ -195,6 +196,7 @@ async def start_stack(postgres_server: PostgresServer, files: Path, **environ: s
         name: ServiceProcess(name, {**common, "QM_DATABASE_URL": urls[name]})
         for name in (*SERVICES, "gateway")
     }
+    services["gateway"].environ["QM_HTTP_PORT"] = str(free_port())  # the same after a restart
     client = await connect(server.url, "tester")
     stack = Stack(keyring, server, databases, urls, common, client, services)
     try:

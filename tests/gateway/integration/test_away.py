@@ -8,7 +8,12 @@ from shared.kernel.ids import new_id
 from tests.gateway.integration.harness import ADMIN, IMAGE, PASSWORD, eventually
 
 pytestmark = pytest.mark.timeout(240)
-SESSION = {"type": "batch", "image": IMAGE, "resources": {"cpu": "0.1", "mem": "16m"}}
+SESSION = {
+    "type": "batch",
+    "image": IMAGE,
+    "resources": {"cpu": "0.1", "mem": "16m"},
+    "command": ["true"],
+}
 READS = ["/v1/users", "/v1/keypairs", "/v1/sessions", "/v1/agents", "/v1/images", "/v1/auth/me"]
 
 
@@ -110,6 +115,8 @@ async def test_what_the_tables_show_is_the_fold_of_the_log(stack, admin, agent):
     from services.gateway.projections.people import USERS
     from services.gateway.projections.sessions import SESSIONS
 
+    made = await admin.post("/v1/sessions", json={**SESSION, "name": "shown"})
+    assert made.status_code == 201, made.text
     shown = await asyncpg.connect(stack.urls["gateway"])
     tables = {"users": USERS.name, "sessions": SESSIONS.name, "keypairs": "keypairs"}
     before = {

@@ -12,7 +12,12 @@ from shared.kernel.ids import new_id
 from shared.messaging.queries import QueryServer
 from tests.gateway.integration.harness import IMAGE, PASSWORD, eventually
 
-BODY = {"type": "batch", "image": IMAGE, "resources": {"cpu": "0.1", "mem": "16m"}}
+BODY = {
+    "type": "batch",
+    "image": IMAGE,
+    "resources": {"cpu": "0.1", "mem": "16m"},
+    "command": ["true"],
+}
 
 
 async def submit(client):
