@@ -65,7 +65,7 @@ def invalid(field: str, code: str, message: str) -> Rejection:
 
 def all_invalid(errors: tuple[FieldError, ...]) -> Rejection:
     """Return one refusal that lists every field that breaks a rule."""
-    message = "; ".join(error.message for error in errors)
+    message = " ".join(error.message for error in errors)
     return Rejection(kind="invalid", code="invalid_request", message=message, errors=errors)
 
 
