@@ -81,6 +81,7 @@ def private_directory(path: Path, account: Account | None) -> Path:
         REACHABLE_HOME.mkdir(mode=0o755, parents=True, exist_ok=True)
         place = Path(tempfile.mkdtemp(prefix=f"{path.name}-", dir=REACHABLE_HOME))
         path.symlink_to(place)
+        (place / "belongs-to").write_text(f"{path.absolute()}\n")
     if account is not None:
         os.chown(place, account.uid, account.gid)
     return place

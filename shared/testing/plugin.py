@@ -1,6 +1,7 @@
 """Fixtures that every service's tests use; `tests/conftest.py` loads this module."""
 
-from collections.abc import AsyncIterator
+import shutil
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
@@ -8,6 +9,19 @@ import pytest_asyncio
 from deploy.embedded.ports import free_port as pick_free_port
 from shared.testing.clock import FakeClock
 from shared.testing.servers import Databases, NatsServer, PostgresServer
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_database_is_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Remove the databases of installations below pytest's own directory, which only root enters.
+
+    They lie elsewhere (see `private_directory`), so pytest's clean-up would only remove the link.
+    """
+    yield
+    for pattern in ("*/postgres", "*/*/postgres"):
+        for link in tmp_path_factory.getbasetemp().glob(pattern):
+            if link.is_symlink():
+                shutil.rmtree(link.resolve(), ignore_errors=True)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
