@@ -2,13 +2,16 @@
 
 import json
 import os
+import signal
 import socket
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from deploy.embedded import down
 from deploy.embedded.credentials import ensure_credentials, show_once
 from deploy.embedded.external import ExternalPostgres
 from deploy.embedded.layout import Layout
@@ -58,6 +61,21 @@ def test_down_says_so_when_nothing_runs(layout: Layout):
     done = run_qm("down", "--data", str(layout.data))
     assert done.returncode == 0
     assert "Nothing runs" in done.stdout
+
+
+def test_down_of_somebody_elses_installation_is_refused_in_one_line(layout, monkeypatch, capsys):
+    def refuse(*_arguments):
+        raise PermissionError
+
+    lock = InstanceLock(layout.lock)
+    assert lock.acquire()
+    monkeypatch.setattr(signal, "pidfd_send_signal", refuse)
+    monkeypatch.setattr(sys, "argv", ["qm down", "--data", str(layout.data)])
+    with pytest.raises(SystemExit) as ended:
+        down.main()
+    lock.release()
+    assert ended.value.code == 1
+    assert "belongs to somebody else" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("port", ["70000", "-1", "http"])
