@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
+from nats.aio.msg import Msg
 from nats.errors import MaxPayloadError
 
 from shared.contracts.base import Accepted, Command, Meta, Rejected, Reply, ServiceName
@@ -105,6 +106,9 @@ class CommandServer:
         self._entries: dict[str, _Entry] = {}
         self._work = WorkQueue(concurrency, queue_limit)
         self._stopping = False
+        text = f"The {service} service has more to do than it can take; try again."
+        refusal = Rejected(rejection=unavailable("overloaded", text))
+        self._overloaded = msgspec.json.encode(refusal)
         self._subscriber: LogicSubscriber[Any] = broker.subscriber(
             command_subject(service, "*"),
             queue=service,
@@ -113,6 +117,8 @@ class CommandServer:
             pending_msgs_limit=PENDING_LIMIT,
         )
         self._subscriber(self._receive)
+        self._consume = self._subscriber.consume
+        self._subscriber.consume = self._admit  # type: ignore[method-assign, assignment]  # see _admit
 
     @property
     def load(self) -> tuple[int, int]:
@@ -140,17 +146,28 @@ class CommandServer:
         for job in left:
             await job()
 
+    async def _admit(self, raw: Msg) -> None:
+        """Turn a message away before FastStream has spent on it what doing it would cost.
+
+        The client calls this again and again without giving way while messages wait, so it gives
+        way itself: those that were taken must go on.
+        """
+        if self._work.is_full:
+            _handled.labels("", "overloaded").inc()
+            await self._respond(raw, self._overloaded)
+            await asyncio.sleep(0)
+        else:
+            await self._consume(raw)
+
     async def _receive(self, message: "NatsMessage") -> None:
         try:
             entry, command, envelope = self._read(message)
         except _Refused as refused:
             log.warning("command_refused", subject=message.raw_message.subject, why=str(refused))
             await self._answer(message, refused.rejection)
+            await asyncio.sleep(0)
             return
-        if not self._work.offer(partial(self._run, entry, command, envelope, message)):
-            _handled.labels(type(command).__name__, "overloaded").inc()
-            text = f"The {self._service} service has more to do than it can take; try again."
-            await self._answer(message, unavailable("overloaded", text))
+        self._work.offer(partial(self._run, entry, command, envelope, message))
 
     def _stopped(self) -> Rejection:
         return unavailable("stopping", f"The {self._service} service is stopping; try again.")
@@ -196,18 +213,22 @@ class CommandServer:
             return unavailable("internal_error", "The service failed on this command.")
 
     async def _answer(self, message: "NatsMessage", outcome: Outcome) -> None:
-        if not message.reply_to:
-            return
         reply: Reply = Rejected(rejection=outcome) if isinstance(outcome, Rejection) else outcome
         raw = message.raw_message
-        raw.headers = None  # an answer has no use for the headers of its question
         try:
-            await raw.respond(msgspec.json.encode(reply))
+            await self._respond(raw, msgspec.json.encode(reply))
         except MaxPayloadError:
             log.error("reply_too_large", subject=raw.subject)  # noqa: TRY400  # nothing to trace
             text = "The command is done, but its answer is too large to be sent."
             reply = Rejected(rejection=unavailable("answer_too_large", text))
-            await raw.respond(msgspec.json.encode(reply))
+            await self._respond(raw, msgspec.json.encode(reply))
+
+    async def _respond(self, raw: Msg, body: bytes) -> None:
+        if not raw.reply:
+            return
+        raw.headers = None  # an answer has no use for the headers of its question
+        try:
+            await raw.respond(body)
         except AWAY as problem:
             log.info("reply_lost", subject=raw.subject, problem=repr(problem))
 

@@ -4,6 +4,7 @@ An answer is the bare JSON of its struct. A refusal has the header `qm-status: r
 `Rejection` for a body. Queries change nothing, so the asker may repeat them freely.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from functools import partial
@@ -89,6 +90,11 @@ class QueryServer:
     async def _receive(
         self, decoder: msgspec.json.Decoder[Q], handler: Callable[[Q], Awaitable[Any]], message: Msg
     ) -> None:
+        if self._work.is_full:
+            text = f"{self._service} has more to answer than it can; try again."
+            await self._refuse(message, unavailable("overloaded", text))
+            await asyncio.sleep(0)  # let those run that were taken
+            return
         try:
             query = decoder.decode(message.data)
             deadline = datetime.fromisoformat((message.headers or {}).get(DEADLINE, ""))
@@ -98,10 +104,7 @@ class QueryServer:
                 Rejection(kind="malformed", code="malformed_query", message=str(problem)),
             )
             return
-        job = partial(self._run, handler, query, deadline, message)
-        if not self._work.offer(job):
-            text = f"{self._service} has more to answer than it can; try again."
-            await self._refuse(message, unavailable("overloaded", text))
+        self._work.offer(partial(self._run, handler, query, deadline, message))
 
     async def _run(
         self,

@@ -36,12 +36,17 @@ class WorkQueue:
         """How many jobs run now."""
         return len(self._running)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether the next job would be turned away."""
+        return len(self._running) >= self._concurrency and len(self._waiting) >= self._limit
+
     def offer(self, job: Job) -> bool:
         """Take a job, or return False at once when the line is full."""
         if len(self._running) < self._concurrency:
             self._start(job)
             return True
-        if len(self._waiting) >= self._limit:
+        if self.is_full:
             return False
         self._waiting.append(job)
         return True
