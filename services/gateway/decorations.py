@@ -13,13 +13,10 @@ from shared.kernel.clock import Clock
 
 _PENDING: Final = '"status":"PENDING"'
 _OCCUPIED: Final = (
-    "select agent_id, slot, sum(amount::numeric)::text as amount"
+    "select agent_id, slot, sum(amount::numeric)::text as amount,"
+    " count(distinct session_id) as sessions"
     " from kernels, json_each_text(requested::json) as asked(slot, amount)"
     " where is_holding and agent_id = any($1::text[]) group by agent_id, slot"
-)
-_COUNTS: Final = (
-    "select agent_id, count(distinct session_id) as sessions from kernels"
-    " where is_holding and agent_id = any($1::text[]) group by agent_id"
 )
 Found = Sequence[tuple[str, str]]
 
@@ -53,15 +50,16 @@ class Decorations:
         """Add what is handed out of each agent, and what its machine does now."""
         keys = [key for key, _ in found]
         occupied: dict[str, dict[str, str]] = {key: {} for key in keys}
-        for row in await self._pool.fetch(_OCCUPIED, keys):
-            occupied[row["agent_id"]][row["slot"]] = _plain(row["amount"])
-        counts = {row["agent_id"]: row["sessions"] for row in await self._pool.fetch(_COUNTS, keys)}
+        sessions = dict.fromkeys(keys, 0)
+        for agent_id, slot, amount, count in await self._pool.fetch(_OCCUPIED, keys):
+            occupied[agent_id][slot] = _plain(amount)
+            sessions[agent_id] = max(sessions[agent_id], count)
         return [
             extend(
                 text,
                 {
                     "occupied_slots": occupied[key],
-                    "session_count": counts.get(key, 0),
+                    "session_count": sessions[key],
                     "live": self._loads.live(key),
                 },
             )

@@ -45,7 +45,7 @@ async def allowed_topics(
             return forbidden(action)
         resource = _OBJECTS.get(kind)
         if resource is not None:
-            found = await gateway.reads.document(resource, principal, key)
+            found = await gateway.reads.stored(resource, principal, key)
             if isinstance(found, Rejection):
                 return found
     return gateway.live.subscribe(principal.user_id, topics, _filter(gateway, principal))

@@ -27,7 +27,7 @@ async def patch_agent(
 ) -> Written:
     """Set the switch; what runs on the agent goes on."""
     principal = call.caller()
-    found = await gateway.reads.document(AGENTS, principal, agent_id)
+    found = await gateway.reads.stored(AGENTS, principal, agent_id)
     if isinstance(found, Rejection):
         raise Refused(found)
     if judge(principal, "agents.update", read_action="agents.read") is not Verdict.ALLOWED:

@@ -86,6 +86,13 @@ class ReadModels:
 
     async def document(self, resource: Resource, principal: Principal, key: str) -> str | Rejection:
         """Return one document as JSON text; what the caller does not see is not found."""
+        text = await self.stored(resource, principal, key)
+        if isinstance(text, Rejection):
+            return text
+        return (await self._decorated(resource, [(key, text)]))[0]
+
+    async def stored(self, resource: Resource, principal: Principal, key: str) -> str | Rejection:
+        """Return one document without what is live in it, as decisions need no more."""
         scope = scope_of(principal, resource.read_action)
         if scope == "none":
             return forbidden(resource.read_action)
@@ -93,10 +100,8 @@ class ReadModels:
             return not_found(resource.noun, key[:64])
         sight = None if scope == "all" else resource.sights[scope]
         statement = one_statement(resource, principal, sight, key)
-        text = await self.pool.fetchval(statement.sql, *statement.parameters)
-        if text is None:
-            return not_found(resource.noun, key[:64])
-        return (await self._decorated(resource, [(key, text)]))[0]
+        text: str | None = await self.pool.fetchval(statement.sql, *statement.parameters)
+        return not_found(resource.noun, key[:64]) if text is None else text
 
     async def documents(self, resource: Resource, keys: list[str]) -> list[str]:
         """Return these documents in this order, as far as they exist, whoever may see them."""
