@@ -12,7 +12,7 @@ from shared.contracts.agents import SetAgentSchedulable
 from shared.contracts.base import Accepted, Actor, Meta
 from shared.messaging import connection
 from shared.messaging.commands import CommandClient
-from tests.benchmarks.command_server import CONCURRENCY, QUEUE_LIMIT
+from tests.benchmarks.command_server import CONCURRENCY, QUEUE_LIMIT, pause
 
 COMMANDS = 2_000
 CLIENTS = 32  # they all have their place in line
@@ -59,7 +59,7 @@ async def accepted_per_s(client, clients, commands):
             if reply == ACCEPTED:
                 accepted += 1
             else:
-                await asyncio.sleep(IMPATIENCE_S)
+                await pause(IMPATIENCE_S)
 
     began = time.perf_counter()
     await asyncio.gather(*(send_all() for _ in range(clients)))

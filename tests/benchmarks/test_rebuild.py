@@ -15,6 +15,7 @@ from shared.eventlog.records import Write
 from shared.eventlog.relay import Relay
 from shared.kernel.cancelling import cancel
 from shared.messaging import connection
+from shared.testing.eventually import eventually
 
 EVENTS = 20_000
 PER_S_MIN = 20_000  # with a processor to itself
@@ -36,9 +37,7 @@ async def filled(users_url, nats_url):
         await log.append(writes, META)
     relay = Relay(log, client)
     relaying = asyncio.create_task(relay.run())
-    async with asyncio.timeout(120):
-        while relay.lag != 0:  # noqa: ASYNC110  # nobody announces it
-            await asyncio.sleep(0.05)
+    await eventually(lambda: relay.lag == 0, timeout_s=120)
     await cancel([relaying], 10)
     await connection.close(client)
     pool.terminate()

@@ -16,6 +16,7 @@ from shared.messaging.desired import (
     Dropped,
     Wanted,
 )
+from shared.testing.eventually import eventually
 from shared.testing.servers import NatsServer
 from tests.messaging.conftest import DEADLINE_S
 
@@ -139,7 +140,7 @@ async def test_a_wiped_bucket_is_not_a_wish_to_end_everything(
         await nats_server.kill()
         nats_server.wipe()
         await nats_server.start()
-        await back(nats)
+        await eventually(lambda: nats.is_connected)
         await state.put(AGENT, spec("k1"))
         assert await following(changes) == Wanted(spec("k1"))
         await state.put(AGENT, spec("k2"))
@@ -158,10 +159,3 @@ async def test_a_deleted_bucket_is_made_again_and_watched_again(nats: Client):
         await state.put(AGENT, spec("k2"))
         assert await following(changes) == Wanted(spec("k2"))
         assert changes.empty()
-
-
-async def back(nats: Client) -> None:
-    """Wait until the client has found the server again."""
-    async with asyncio.timeout(DEADLINE_S):
-        while not nats.is_connected:  # noqa: ASYNC110  # nobody announces it
-            await asyncio.sleep(0.01)

@@ -79,13 +79,6 @@ async def background(*work) -> AsyncIterator[Sequence[asyncio.Task]]:
                 task.result()
 
 
-async def eventually(holds) -> None:
-    """Wait until something that nobody announces holds; fails at the deadline."""
-    async with asyncio.timeout(DEADLINE_S):
-        while not holds():  # noqa: ASYNC110  # nobody announces it
-            await asyncio.sleep(0.01)
-
-
 @pytest_asyncio.fixture(loop_scope="session")
 async def nats(nats_server: NatsServer) -> AsyncIterator[Client]:
     client = await connection.connect(nats_server.url, "tests")

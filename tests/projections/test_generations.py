@@ -5,7 +5,8 @@ import asyncio
 import asyncpg
 
 from shared.projections.projection import Tables
-from tests.projections.conftest import DEADLINE_S, Bench, eventually
+from shared.testing.eventually import eventually
+from tests.projections.conftest import DEADLINE_S, Bench
 from tests.projections.journal import Journal
 
 

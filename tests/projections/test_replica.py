@@ -9,8 +9,9 @@ from shared.eventlog.records import Recorded
 from shared.messaging.cloudevents import event_headers
 from shared.projections.decoding import PoisonError
 from shared.projections.replica import Replica
+from shared.testing.eventually import eventually
 from shared.testing.servers import NatsServer
-from tests.projections.conftest import DEADLINE_S, Bench, background, eventually
+from tests.projections.conftest import DEADLINE_S, Bench, background
 
 CODECS = {"users": codec_for("users"), "policies": codec_for("policies")}
 

@@ -9,8 +9,9 @@ import pytest
 from shared.eventlog.pool import open_pool
 from shared.projections.projection import Commit
 from shared.projections.runner import ProjectionRunner
+from shared.testing.eventually import eventually
 from shared.testing.servers import Databases, NatsServer
-from tests.projections.conftest import DEADLINE_S, Bench, background, eventually
+from tests.projections.conftest import DEADLINE_S, Bench, background
 from tests.projections.journal import Journal
 
 HANDFUL = [f"d{number}" for number in range(7)]

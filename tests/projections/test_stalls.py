@@ -9,7 +9,8 @@ from shared.eventlog.codec import EventCodec
 from shared.eventlog.log import EventLog
 from shared.messaging.cloudevents import event_headers
 from shared.projections.runner import ProjectionRunner
-from tests.projections.conftest import DEADLINE_S, Bench, background, eventually
+from shared.testing.eventually import eventually
+from tests.projections.conftest import DEADLINE_S, Bench, background
 from tests.projections.journal import Journal
 
 

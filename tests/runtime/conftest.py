@@ -13,6 +13,7 @@ import httpx
 
 from deploy.embedded.ports import free_port
 from shared.contracts.base import Actor, Meta
+from shared.testing.eventually import eventually
 
 DEADLINE_S = 30.0
 META = Meta(actor=Actor(kind="service", id="tests"), correlation_id="c-1")
@@ -41,13 +42,17 @@ class Running:
 
     async def get(self, path: str) -> httpx.Response:
         """Ask its HTTP port, waiting for the port to open."""
-        async with asyncio.timeout(DEADLINE_S):
-            while True:
-                try:
-                    return await self._http.get(path)
-                except httpx.ConnectError:
-                    assert self.process.returncode is None, self.lines
-                    await asyncio.sleep(0.02)
+        answers: list[httpx.Response] = []
+
+        async def is_answered() -> bool:
+            try:
+                answers.append(await self._http.get(path))
+            except httpx.ConnectError:
+                assert self.process.returncode is None, self.lines
+            return bool(answers)
+
+        await eventually(is_answered, DEADLINE_S)
+        return answers[0]
 
     async def ready(self) -> dict[str, Any]:
         """Wait until it is ready."""
@@ -55,14 +60,17 @@ class Running:
 
     async def until(self, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """Wait until its readiness report is as wanted, and return that."""
-        report: dict[str, Any] = {}
+        reports: list[dict[str, Any]] = []
+
+        async def is_as_wanted() -> bool:
+            reports.append((await self.get("/readyz")).json())
+            return holds(reports[-1])
+
         try:
-            async with asyncio.timeout(DEADLINE_S):
-                while not holds(report := (await self.get("/readyz")).json()):  # noqa: ASYNC110  # asked, not told
-                    await asyncio.sleep(0.02)
+            await eventually(is_as_wanted, DEADLINE_S)
         except TimeoutError:
-            raise AssertionError(report) from None
-        return report
+            raise AssertionError(reports[-1:]) from None
+        return reports[-1]
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal."""

@@ -13,6 +13,7 @@ from shared.contracts.agents import SetAgentSchedulable
 from shared.contracts.base import Accepted, Rejected, Reply
 from shared.messaging import connection
 from shared.messaging.commands import CommandClient
+from shared.testing.eventually import eventually
 from shared.testing.servers import Databases, NatsServer, PostgresServer
 from tests.runtime.conftest import DEADLINE_S, META, Running, started
 
@@ -42,10 +43,14 @@ async def send(nats: Client, agent_id: str = "a", timeout_s: float = DEADLINE_S)
 async def until_accepted(nats: Client) -> set[str]:
     """Send until a command is accepted; returns the codes of the refusals before."""
     codes: set[str] = set()
-    async with asyncio.timeout(DEADLINE_S):
-        while isinstance(reply := await send(nats, timeout_s=1), Rejected):
+
+    async def is_accepted() -> bool:
+        reply = await send(nats, timeout_s=1)
+        if isinstance(reply, Rejected):
             codes.add(reply.rejection.code)
-            await asyncio.sleep(0.02)
+        return isinstance(reply, Accepted)
+
+    await eventually(is_accepted, DEADLINE_S)
     return codes
 
 
