@@ -78,6 +78,9 @@ def _install(selection: str, requirements: Path, wanted: str) -> None:
     for old in VENV.glob("qm-*-installed"):
         old.unlink()
     _pip_install(requirements)
+    # our own code too, so that the first start does not have to
+    ours = [str(ROOT / name) for name in ("shared", "services", "deploy")]
+    subprocess.run([str(PYTHON), "-m", "compileall", "-q", "-j", "0", *ours], check=False)
     # the larger selection holds the smaller at the same versions
     for name in ("runtime", "dev") if selection == "dev" else ("runtime",):
         stamped = requirements.with_name(f"{name}.txt")
