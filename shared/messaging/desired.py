@@ -120,13 +120,16 @@ class DesiredState:
         that is wanted comes again, then `Complete` as soon as the bucket is marked so.
         """
         pause_s = RETRY_MIN_S
+        told = ""
         while True:
             try:
                 async for change in self._watch_once(agent_id):
-                    pause_s = RETRY_MIN_S
+                    pause_s, told = RETRY_MIN_S, ""
                     yield change
             except ReaderLostError as problem:
-                log.info("desired_watch_interrupted", agent_id=agent_id, problem=str(problem))
+                if told != str(problem):
+                    log.info("desired_watch_interrupted", agent_id=agent_id, problem=str(problem))
+                told = str(problem)
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, RETRY_MAX_S)
 
