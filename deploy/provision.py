@@ -15,7 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
-from shared.eventlog.migrate import migrate, role_of
+from deploy.fingerprint import fingerprint, is_current, remember
 from shared.messaging.connection import close, connect
 from shared.messaging.streams import provision as provision_streams
 
@@ -31,15 +31,34 @@ async def provision(
     database_url: str, nats_url: str, passwords: Mapping[str, str], *, replicas: int | None = None
 ) -> None:
     """Do everything that the services need to find; `passwords` are the services' roles'."""
-    await _ensure_database(database_url)
     await asyncio.gather(
-        _migrate(database_url, passwords), _provision_streams(nats_url, replicas=replicas)
+        _provision_database(database_url, passwords),
+        _provision_streams(nats_url, replicas=replicas),
     )
+
+
+async def _provision_database(database_url: str, passwords: Mapping[str, str]) -> None:
+    """Make database, roles and schemas as this code wants them, unless they are so already."""
+    await _ensure_database(database_url)
+    wanted = fingerprint(passwords)
+    connection = await asyncpg.connect(database_url, timeout=CONNECT_TIMEOUT_S)
+    try:
+        if await is_current(connection, wanted):
+            return
+        from shared.eventlog.migrate import migrate, role_of  # noqa: PLC0415  # half a second
+
+        await migrate(database_url, passwords=passwords)
+        name = _quoted(_name_of(database_url))
+        roles = ", ".join(role_of(service) for service in passwords)
+        await connection.execute(f"GRANT CONNECT ON DATABASE {name} TO {roles}")
+        await remember(connection, wanted)
+    finally:
+        await connection.close()
 
 
 async def _ensure_database(database_url: str) -> None:
     """Make the database; nobody connects to it unless it is granted."""
-    name = urlsplit(database_url).path.removeprefix("/")
+    name = _name_of(database_url)
     connection = await asyncpg.connect(
         urlunsplit(urlsplit(database_url)._replace(path="/postgres")), timeout=CONNECT_TIMEOUT_S
     )
@@ -49,22 +68,18 @@ async def _ensure_database(database_url: str) -> None:
             raise ProvisionError(f"Postgres {OLDEST_POSTGRES} or later is needed, not {version[0]}")
         query = "SELECT 1 FROM pg_database WHERE datname = $1"
         if await connection.fetchval(query, name) is None:
-            quoted = '"' + name.replace('"', '""') + '"'
-            await connection.execute(f"CREATE DATABASE {quoted}")
-            await connection.execute(f"REVOKE ALL ON DATABASE {quoted} FROM public")
+            await connection.execute(f"CREATE DATABASE {_quoted(name)}")
+            await connection.execute(f"REVOKE ALL ON DATABASE {_quoted(name)} FROM public")
     finally:
         await connection.close()
 
 
-async def _migrate(database_url: str, passwords: Mapping[str, str]) -> None:
-    await migrate(database_url, passwords=passwords)
-    name = urlsplit(database_url).path.removeprefix("/").replace('"', '""')
-    roles = ", ".join(role_of(service) for service in passwords)
-    connection = await asyncpg.connect(database_url, timeout=CONNECT_TIMEOUT_S)
-    try:
-        await connection.execute(f'GRANT CONNECT ON DATABASE "{name}" TO {roles}')
-    finally:
-        await connection.close()
+def _name_of(database_url: str) -> str:
+    return urlsplit(database_url).path.removeprefix("/")
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 async def _provision_streams(nats_url: str, *, replicas: int | None) -> None:

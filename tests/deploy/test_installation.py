@@ -126,9 +126,9 @@ def test_detached_it_returns_when_it_is_ready_and_another_port_is_taken_over(ins
     assert not parts_alive(installation.data)
 
 
-async def test_a_postgres_that_somebody_else_runs_is_used_and_left_alone(postgres_server):
+async def test_a_postgres_that_somebody_else_runs_is_used_and_left_alone(own_postgres):
     directory = scratch_directory("external")
-    url = postgres_server.admin_url("elsewhere")
+    url = own_postgres.admin_url("elsewhere")
     made = Installation(directory / "var", free_port(), {"QM_POSTGRES_URL": url})
     try:
         await asyncio.to_thread(made.start)
@@ -138,8 +138,8 @@ async def test_a_postgres_that_somebody_else_runs_is_used_and_left_alone(postgre
         for part in made.state()["processes"].values():
             assert password not in environment_of(part["pid"])
         assert await asyncio.to_thread(made.stop) == 0
-        await postgres_server.execute("SELECT 1")
+        await own_postgres.execute("SELECT 1")
     finally:
         await asyncio.to_thread(made.stop)
-        await postgres_server.drop("elsewhere")
+        await own_postgres.drop("elsewhere")
         shutil.rmtree(directory, ignore_errors=True)
