@@ -27,7 +27,7 @@ async def admin(stack: Stack) -> httpx.AsyncClient:
     return await stack.logged_in()
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(loop_scope="session")
 async def agent(stack: Stack, admin: httpx.AsyncClient) -> str:
     """An agent that the services know, ready for sessions."""
     await stack.beat("a1")

@@ -190,6 +190,7 @@ async def start_stack(postgres_server: PostgresServer, files: Path, **environ: s
         "QM_PASSWORD_PASSES": "1",
         "QM_PASSWORD_LANES": "1",
         "QM_LOG_LEVEL": "info",
+        "QM_AGENT_TIMEOUT_S": "600",
         **environ,
     }
     services = {

@@ -117,6 +117,12 @@ async def test_what_the_tables_show_is_the_fold_of_the_log(stack, admin, agent):
 
     made = await admin.post("/v1/sessions", json={**SESSION, "name": "shown"})
     assert made.status_code == 201, made.text
+
+    async def placed():
+        return (await admin.get(f"/v1/sessions/{made.json()['id']}")).json()
+
+    await stack.end(await eventually(placed, lambda found: found["status"] == "SCHEDULED"))
+    await eventually(placed, lambda found: found["status"] == "TERMINATED")
     shown = await asyncpg.connect(stack.urls["gateway"])
     tables = {"users": USERS.name, "sessions": SESSIONS.name, "keypairs": "keypairs"}
     before = {
