@@ -84,7 +84,7 @@ class StreamReader:
                 "batch": batch,
                 "max_bytes": MAX_BYTES,
                 "expires": EXPIRES_S * _NANO,
-                "idle_heartbeat": HEARTBEAT_S * _NANO,
+                "idle_heartbeat": int(HEARTBEAT_S * _NANO),
             }
         )
         self.last_sequence = 0

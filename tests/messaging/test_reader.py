@@ -7,6 +7,7 @@ import pytest
 from nats.aio.client import Client
 from nats.js.api import StreamConfig
 
+from shared.messaging import reader as reader_module
 from shared.messaging.reader import BATCH, MAX_BYTES, Delivery, ReaderLostError, StreamReader
 from shared.testing.eventually import eventually
 from shared.testing.servers import NatsServer
@@ -83,7 +84,7 @@ async def test_a_stream_that_does_not_exist_cannot_be_read(nats: Client):
             pass
 
 
-async def test_a_reader_whose_stream_is_deleted_is_lost(nats: Client):
+async def test_a_reader_whose_stream_is_deleted_is_lost(nats: Client, impatient: None):
     await fill(nats, 1)
     async with StreamReader(nats, STREAM, 1) as reader:
         waiting = asyncio.create_task(reader.next())
@@ -106,7 +107,26 @@ async def test_a_reader_of_a_killed_server_is_lost(nats: Client, nats_server: Na
                 await waiting
 
 
-async def test_a_server_that_hangs_is_noticed_by_its_silence(nats: Client, nats_server: NatsServer):
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make heartbeats frequent, so that their absence shows soon."""
+    monkeypatch.setattr(reader_module, "HEARTBEAT_S", 0.2)
+    monkeypatch.setattr(reader_module, "SILENCE_S", 0.5)
+
+
+async def test_a_quiet_stream_is_not_a_lost_one(nats: Client, impatient: None):
+    await fill(nats, 1)
+    async with StreamReader(nats, STREAM, 1) as reader:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1.5):
+                await reader.next()
+        await fill(nats, 1)
+        assert (await take(reader, 1))[0].sequence == 2
+
+
+async def test_a_server_that_hangs_is_noticed_by_its_silence(
+    nats: Client, nats_server: NatsServer, impatient: None
+):
     await fill(nats, 1)
     child = nats_server.embedded.child
     assert child is not None

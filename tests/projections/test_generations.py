@@ -4,7 +4,9 @@ import asyncio
 
 import asyncpg
 
+from shared.projections.generations import Generations
 from shared.projections.projection import Tables
+from shared.projections.transactions import transaction
 from shared.testing.eventually import eventually
 from tests.projections.conftest import DEADLINE_S, Bench
 from tests.projections.journal import Journal
@@ -116,3 +118,28 @@ async def test_tables_of_a_generation_long_gone_are_dropped(bench: Bench):
             "select tablename from pg_tables where tablename ~ 'journal'"
         )
         assert [row["tablename"] for row in found] == [f"journal_g{built}"]
+
+
+async def test_a_generation_that_shows_less_than_the_live_one_is_not_shown(bench: Bench):
+    generations = Generations(Journal())
+    [live] = await generations.prepare(bench.pool)
+    built = await generations.rebuild(bench.pool)
+    async with transaction(bench.pool) as tx:
+        assert await generations.advance(tx, live.number, "users", 0, 5)
+        assert await generations.advance(tx, built.number, "users", 0, 4)
+    assert not await generations.flip(bench.pool, built.number)
+    assert await generation(bench) == live.number
+    async with transaction(bench.pool) as tx:
+        assert await generations.advance(tx, built.number, "users", 4, 5)
+    assert await generations.flip(bench.pool, built.number)
+    assert await generation(bench) == built.number
+
+
+async def test_a_retired_generation_can_not_be_written_to(bench: Bench):
+    generations = Generations(Journal())
+    [live] = await generations.prepare(bench.pool)
+    built = await generations.rebuild(bench.pool)
+    assert await generations.flip(bench.pool, built.number)
+    async with transaction(bench.pool) as tx:
+        assert not await generations.advance(tx, live.number, "users", 0, 1)
+        assert await generations.locked_position(tx, live.number, "users") is None
