@@ -17,6 +17,8 @@ from shared.testing.installation import Installation
 EVENTS = 60
 P50_LIMIT_MS = 15.0
 P99_LIMIT_MS = 100.0
+# A topic is told of at most four times a second: what comes sooner would wait for its turn.
+QUIET_S = 0.3
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(300)]
 
 
@@ -84,10 +86,12 @@ async def event_to_browser_ms(installation):
                 ids, at = await told(lines)
             recorded = datetime.fromisoformat(created["created_at"])
             taken.append((at - recorded).total_seconds() * 1000)
-            document = created
-            while document["status"] not in {"TERMINATED", "ERROR", "CANCELLED"}:
-                await told(lines)
+            while True:
                 document = (await client.get(f"/v1/sessions/{created['id']}")).json()
+                if document["status"] in {"TERMINATED", "ERROR", "CANCELLED"}:
+                    break
+                await told(lines)
+            await asyncio.sleep(QUIET_S)
     return taken
 
 
