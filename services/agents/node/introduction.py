@@ -1,6 +1,7 @@
 """Finds out when sessions can be placed on this node: when the scheduler has learned of it."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -13,7 +14,7 @@ from shared.observability.health import Check
 
 TIMEOUT_S: Final = 5.0
 PAUSE_FIRST_S: Final = 0.05
-PAUSE_MAX_S: Final = 2.0
+PAUSE_MAX_S: Final = 0.4
 _log = structlog.get_logger(__name__)
 
 
@@ -26,8 +27,8 @@ class Introduction:
         self._commands = commands
         self._is_known = False
 
-    async def run(self, incarnation: str) -> None:
-        """Return when the scheduler knows the agent."""
+    async def run(self, incarnation: str, beat_again: Callable[[], None]) -> None:
+        """Return when the scheduler knows the agent; until then, beat whenever it does not."""
         pause_s = PAUSE_FIRST_S
         hello = ReportKernels(agent_id=self._agent_id, incarnation=incarnation, reports=())
         meta = Meta(actor=Actor("node", self._agent_id), correlation_id=new_id())
@@ -37,6 +38,7 @@ class Introduction:
                 self._is_known = True
                 _log.info("introduced", agent=self._agent_id)
                 return
+            beat_again()  # whoever keeps the registry may not have listened yet
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, PAUSE_MAX_S)
 

@@ -111,7 +111,9 @@ class Node:
             self._tasks = [
                 group.create_task(self.reconciler.follow(changes)),
                 group.create_task(self.reporter.run()),
-                group.create_task(self.introduction.run(self.journal.incarnation)),
+                group.create_task(
+                    self.introduction.run(self.journal.incarnation, self.heartbeat.hurry)
+                ),
                 group.create_task(
                     self.heartbeat.run(self.reconciler.presences, self.reconciler.living)
                 ),
