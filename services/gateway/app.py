@@ -92,7 +92,7 @@ def _parts(
     runtime: ServiceRuntime, runner: ProjectionRunner, keyring: Keyring, *, is_https: bool
 ) -> tuple[Gateway, Follower]:
     clock, pool = runtime.clock, runtime.pool
-    directory, queues, live = Directory(), Queues(), LiveHub(clock)
+    directory, queues, live = Directory(), Queues(clock), LiveHub(clock)
     loads, limits = AgentLoads(clock), RateLimits()
     follower = Follower(directory, queues, live)
     reads = ReadModels(pool, runner)

@@ -14,7 +14,7 @@ from services.gateway.auth.rate_limits import RateLimits
 from services.gateway.http.answering import Answer
 from services.gateway.http.bodies import receive_body, replay
 from services.gateway.http.calls import SCOPE_KEY, Call
-from services.gateway.http.gate import Gate
+from services.gateway.http.gate import Caller, Entry, Gate
 from services.gateway.http.outages import DATABASE_AWAY, OUTAGES
 from services.gateway.http.problems import Refused
 from shared.kernel.clock import Clock
@@ -82,7 +82,11 @@ class Edge:
         call = _call(scope)
         structlog.contextvars.bind_contextvars(correlation_id=call.request_id)
         answer = Answer(call, send, self.gates.of(call.method, call.path))
-        entry = "entered" if answer.gate.try_enter() else await answer.gate.enter(receive)
+        entry: Entry = "entered"
+        if not answer.gate.try_enter():
+            caller = Caller(receive)
+            entry = await answer.gate.enter(caller)
+            receive = caller.receive
         if entry == "gone":
             return
         if entry != "entered":

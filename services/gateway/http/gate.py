@@ -2,12 +2,34 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import Any, Final, Literal
+from typing import Final, Literal
+
+from shared.runtime.http import Message, Receive
 
 Entry = Literal["entered", "full", "late", "gone"]
-Receive = Callable[[], Awaitable[Any]]
 WAIT_S: Final = 5.0
+
+
+class Caller:
+    """What a caller sends, read ahead as far as is needed to see that they hang up."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._ahead: deque[Message] = deque()
+
+    async def receive(self) -> Message:
+        """Return the next message, those read ahead first."""
+        return self._ahead.popleft() if self._ahead else await self._receive()
+
+    async def hung_up(self) -> None:
+        """Return when the caller has hung up; while more of a body is to come nobody can tell."""
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                return
+            self._ahead.append(message)
+            if message.get("more_body", False):
+                await asyncio.Event().wait()
 
 
 class Gate:
@@ -35,15 +57,15 @@ class Gate:
             return True
         return False
 
-    async def enter(self, receive: Receive) -> Entry:
-        """Enter, or wait in line; `receive` tells when the caller has hung up."""
+    async def enter(self, caller: Caller) -> Entry:
+        """Enter, or wait in line for as long as the caller does."""
         if self.try_enter():
             return "entered"
         if len(self._waiting) >= self._line:
             return "full"
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
-        hung_up = asyncio.ensure_future(receive())
+        hung_up = asyncio.ensure_future(caller.hung_up())
         try:
             await asyncio.wait(
                 (turn, hung_up), timeout=self._wait_s, return_when=asyncio.FIRST_COMPLETED

@@ -24,12 +24,20 @@ from shared.contracts.scheduler import (
     SessionTerminating,
 )
 from shared.eventlog.records import Recorded
+from shared.kernel.clock import Clock
 
 NOT_EXAMINED: Final = Reason(
     code="not_examined_yet", message="The scheduler has not looked at this session yet."
 )
+FURTHER_BACK: Final = Reason(
+    code="further_back",
+    message="Many sessions are ahead of this one; why it waits is told when it is nearer.",
+)
+EXACT_MAX: Final = 2_000
+SECONDS_PER_SESSION: Final = 0.00002
 _PENDING: Final = (
-    "select id, resource_group from sessions where status = 'PENDING' order by created_at, id"
+    "select id, resource_group, priority from sessions where status = 'PENDING'"
+    " order by created_at, id"
 )
 _LEAVING: Final = (
     SessionScheduled,
@@ -46,10 +54,11 @@ class Place(NamedTuple):
     session_id: str
     position: int
     entry: QueueEntry | None
+    unknown: Reason = NOT_EXAMINED
 
     def members(self) -> dict[str, Any]:
         """Return what the session's document gains."""
-        reason = self.entry.reason if self.entry is not None else NOT_EXAMINED
+        reason = self.entry.reason if self.entry is not None else self.unknown
         return {
             "position": self.position,
             "reason": msgspec.to_builtins(reason),
@@ -66,50 +75,103 @@ NO_PLACE: Final[dict[str, Any]] = {
 }
 
 
+class _Group:
+    """One group's queue: who waits (with their priority), and what the scheduler has told."""
+
+    def __init__(self) -> None:
+        self.pending: dict[str, int] = {}
+        self.told: dict[str, QueueEntry] = {}
+        self.told_at = 0
+        self.told_total = 0
+        self.is_told = False
+        self._places: dict[str, Place] = {}
+        self._is_dirty = True
+        self._laid_out_at = 0.0
+
+    def changed(self) -> None:
+        """Note that the order may be another now."""
+        self._is_dirty = True
+
+    def places(self, now: float) -> dict[str, Place]:
+        """Return the order; of a long queue at most as old as laying it out anew is worth."""
+        age_s = now - self._laid_out_at
+        count = len(self.pending)
+        if self._is_dirty and (count <= EXACT_MAX or age_s > count * SECONDS_PER_SESSION):
+            self._places = self._lay_out()
+            self._is_dirty = False
+            self._laid_out_at = now
+        return self._places
+
+    def _lay_out(self) -> dict[str, Place]:
+        order = [session_id for session_id in self.told if session_id in self.pending]
+        untold = [session_id for session_id in self.pending if session_id not in self.told]
+        untold.sort(key=lambda session_id: -self.pending[session_id])
+        unknown = FURTHER_BACK if self.told_total > len(self.told) else NOT_EXAMINED
+        return {
+            session_id: Place(session_id, position, self.told.get(session_id), unknown)
+            for position, session_id in enumerate([*order, *untold], start=1)
+        }
+
+    def place(self, session_id: str, now: float) -> Place:
+        """Return the place of one that waits; the last one when it came after the laying out."""
+        known = self.places(now).get(session_id)
+        if known is not None:
+            return known
+        return Place(session_id, len(self.pending), self.told.get(session_id))
+
+
 class Queues:
     """Every group's queue, as the scheduler last told it and the log has it."""
 
-    def __init__(self) -> None:
-        self._pending: dict[str, dict[str, None]] = {}
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._groups: dict[str, _Group] = {}
         self._group_of: dict[str, str] = {}
-        self._told: dict[str, dict[str, QueueEntry]] = {}
-        self._told_at: dict[str, int] = {}
-        self._places: dict[str, dict[str, Place]] = {}
 
     async def load(self, pool: asyncpg.Pool) -> None:
         """Read what is pending from the read models, in place of what was known."""
         rows = await pool.fetch(_PENDING)
-        self._pending, self._group_of, self._places = {}, {}, {}
+        self._group_of = {}
+        for group in self._groups.values():
+            group.pending = {}
+            group.changed()
         for row in rows:
-            self._enter(row["id"], row["resource_group"])
+            self._enter(row["id"], row["resource_group"], row["priority"])
 
     def apply(self, recorded: Recorded) -> None:
         """Follow one event of the scheduler."""
         event = recorded.event
         if isinstance(event, SessionEnqueued):
-            self._enter(event.session_id, event.resource_group)
+            self._enter(event.session_id, event.resource_group, event.priority)
         elif isinstance(event, _LEAVING):
             self._leave(event.session_id)
 
     def tell(self, changed: QueueChanged) -> None:
         """Take over a group's order; an older pass than the last one is ignored."""
-        group = changed.resource_group
-        if changed.position < self._told_at.get(group, 0):
+        group = self._group(changed.resource_group)
+        if changed.position < group.told_at:
             return
-        self._told_at[group] = changed.position
-        self._told[group] = {entry.session_id: entry for entry in changed.entries}
-        self._places.pop(group, None)
+        group.told = {entry.session_id: entry for entry in changed.entries}
+        group.told_at = changed.position
+        group.told_total = int(changed.detail.get("total", len(changed.entries)))
+        group.is_told = True
+        group.changed()
 
-    def seed(self, group: str, queue: PendingQueue) -> None:
+    def seed(self, name: str, queue: PendingQueue) -> None:
         """Take over the answer of the scheduler, unless a pass has been told since."""
-        if group not in self._told:
-            self.tell(
-                QueueChanged(resource_group=group, position=queue.position, entries=queue.entries)
+        if not self.knows(name):
+            told = QueueChanged(
+                resource_group=name,
+                position=queue.position,
+                entries=queue.entries,
+                detail={"total": queue.total},
             )
+            self.tell(told)
 
-    def knows(self, group: str) -> bool:
+    def knows(self, name: str) -> bool:
         """Tell whether the scheduler has told this group's order."""
-        return group in self._told
+        group = self._groups.get(name)
+        return group is not None and group.is_told
 
     def group_of(self, session_id: str) -> str | None:
         """Return the group in whose queue a session waits, None when it does not wait."""
@@ -117,37 +179,41 @@ class Queues:
 
     def groups(self) -> Iterable[str]:
         """Return the groups in which sessions wait."""
-        return [group for group, pending in self._pending.items() if pending]
+        return [name for name, group in self._groups.items() if group.pending]
 
-    def places(self, group: str) -> list[Place]:
+    def places(self, name: str) -> list[Place]:
         """Return a group's whole queue, in order."""
-        return list(self._laid_out(group).values())
+        group = self._groups.get(name)
+        if group is None:
+            return []
+        now = self._clock.monotonic()
+        found = group.places(now)
+        waiting = [place for place in found.values() if place.session_id in group.pending]
+        late = [session_id for session_id in group.pending if session_id not in found]
+        return [*waiting, *(group.place(session_id, now) for session_id in late)]
 
     def place(self, session_id: str) -> Place | None:
         """Return a session's place, None when it does not wait."""
-        group = self._group_of.get(session_id)
-        return None if group is None else self._laid_out(group).get(session_id)
+        name = self._group_of.get(session_id)
+        if name is None:
+            return None
+        return self._groups[name].place(session_id, self._clock.monotonic())
 
-    def _laid_out(self, group: str) -> dict[str, Place]:
-        known = self._places.get(group)
-        if known is None:
-            pending = self._pending.get(group, {})
-            told = self._told.get(group, {})
-            order = [session_id for session_id in told if session_id in pending]
-            order += [session_id for session_id in pending if session_id not in told]
-            known = self._places[group] = {
-                session_id: Place(session_id, position, told.get(session_id))
-                for position, session_id in enumerate(order, start=1)
-            }
-        return known
+    def _group(self, name: str) -> _Group:
+        group = self._groups.get(name)
+        if group is None:
+            group = self._groups[name] = _Group()
+        return group
 
-    def _enter(self, session_id: str, group: str) -> None:
-        self._pending.setdefault(group, {})[session_id] = None
-        self._group_of[session_id] = group
-        self._places.pop(group, None)
+    def _enter(self, session_id: str, name: str, priority: int) -> None:
+        group = self._group(name)
+        group.pending[session_id] = priority
+        group.changed()
+        self._group_of[session_id] = name
 
     def _leave(self, session_id: str) -> None:
-        group = self._group_of.pop(session_id, None)
-        if group is not None:
-            self._pending[group].pop(session_id, None)
-            self._places.pop(group, None)
+        name = self._group_of.pop(session_id, None)
+        if name is not None:
+            group = self._groups[name]
+            group.pending.pop(session_id, None)
+            group.changed()

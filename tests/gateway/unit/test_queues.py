@@ -1,6 +1,6 @@
 from datetime import UTC, datetime
 
-from services.gateway.telemetry.queues import NOT_EXAMINED, Queues
+from services.gateway.telemetry.queues import EXACT_MAX, FURTHER_BACK, NOT_EXAMINED, Queues
 from shared.contracts.base import Actor, Meta
 from shared.contracts.scheduler import (
     PendingQueue,
@@ -12,6 +12,7 @@ from shared.contracts.scheduler import (
     SessionScheduled,
 )
 from shared.eventlog.records import Recorded
+from shared.testing.clock import FakeClock
 
 SHORT = Reason(code="no_room", message="cpu is short")
 
@@ -30,7 +31,7 @@ def recorded(event):
     )
 
 
-def enqueue(session_id):
+def enqueue(session_id, priority=10):
     return recorded(
         SessionEnqueued(
             session_id=session_id,
@@ -45,7 +46,7 @@ def enqueue(session_id):
             architecture="a",
             command=None,
             environ=None,
-            priority=10,
+            priority=priority,
             cluster_mode="single-node",
             kernels=(),
         )
@@ -65,7 +66,7 @@ def order(queues):
 
 
 def waiting(*session_ids):
-    queues = Queues()
+    queues = Queues(FakeClock())
     for session_id in session_ids:
         queues.apply(enqueue(session_id))
     return queues
@@ -109,3 +110,36 @@ def test_an_answer_of_the_scheduler_counts_only_while_nothing_was_told():
     queues.tell(told(4, "a", "b"))
     queues.seed("g", PendingQueue(total=2, entries=told(9, "b", "a").entries, position=9))
     assert order(queues) == [("a", 1), ("b", 2)]
+
+
+def test_what_was_not_told_because_it_is_far_back_says_so():
+    queues = waiting("a", "b", "c")
+    queues.tell(
+        QueueChanged(
+            resource_group="g", position=5, entries=told(5, "a").entries, detail={"total": 3}
+        )
+    )
+    assert queues.place("c").members()["reason"]["code"] == FURTHER_BACK.code
+
+
+def test_what_nobody_has_told_is_in_the_order_of_priority_then_of_arrival():
+    queues = waiting("a", "b")
+    queues.apply(enqueue("urgent", priority=50))
+    assert order(queues) == [("urgent", 1), ("a", 2), ("b", 3)]
+
+
+def test_a_long_queue_is_laid_out_now_and_then_but_nobody_is_shown_who_has_left():
+    clock = FakeClock()
+    queues = Queues(clock)
+    for number in range(EXACT_MAX + 1):
+        queues.apply(enqueue(f"s{number}"))
+    clock.advance(1)
+    assert len(queues.places("g")) == EXACT_MAX + 1
+    queues.apply(enqueue("late"))
+    queues.apply(recorded(SessionCancelled(session_id="s0", reason="user-requested")))
+    assert queues.place("late").position == EXACT_MAX + 1
+    assert queues.places("g")[-1].session_id == "late"
+    assert queues.place("s0") is None
+    assert "s0" not in {place.session_id for place in queues.places("g")}
+    clock.advance(1)
+    assert [place.position for place in queues.places("g")] == list(range(1, EXACT_MAX + 2))
