@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import shutil
 from typing import NamedTuple
 
 import nats
@@ -44,6 +45,7 @@ async def guarded():
     await close(client)
     yield Guarded(server)
     await server.stop()
+    shutil.rmtree(place)
 
 
 async def _first_refusal(guarded: Guarded, name: str, subject: str, *, listen: bool) -> str:
