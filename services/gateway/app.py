@@ -64,7 +64,7 @@ async def compose(runtime: ServiceRuntime) -> None:
     runtime.background("projections", runner.run())
     runtime.background("resync", upkeep.resync())
     runtime.background("secrets", upkeep.fetch_secrets())
-    runtime.background("answers", upkeep.forget_answers())
+    runtime.background("cleaning", upkeep.clean())
     runtime.background("queues", seed_queues(runtime.query_client, gateway.queues))
     runtime.health.add("projections", runner.check)
     # what was signed before this process began may have been used with the one before it

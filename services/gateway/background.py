@@ -131,9 +131,10 @@ class Upkeep:
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, RETRY_LAST_S)
 
-    async def forget_answers(self) -> None:
-        """Delete old first answers, now and then."""
+    async def clean(self) -> None:
+        """Delete old first answers and drop expired tokens, now and then."""
         while True:
+            self._directory.forget_expired(self._clock.now())
             try:
                 count = await self._answers.forget_old()
                 log.debug("answers_forgotten", count=count)

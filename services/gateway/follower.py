@@ -71,6 +71,8 @@ class Follower:
                 self._live.publish(topic, key, owner=owner, mark=mark)
             if group is not None:
                 self._live.publish(f"queue:{group}", mark=mark)
+            if isinstance(recorded.event, LoginEnded):
+                self._live.end_login(recorded.event.login_id)
 
     def _group(self, recorded: Recorded) -> str | None:
         """Return the group whose queue an event changes."""

@@ -43,8 +43,11 @@ class Subscription:
     `may_see` decides by topic and owner whether this caller may learn of a change.
     """
 
-    def __init__(self, user_id: str, topics: frozenset[str], may_see: MaySee) -> None:
+    def __init__(
+        self, user_id: str, topics: frozenset[str], may_see: MaySee, login_id: str | None = None
+    ) -> None:
         self.user_id = user_id
+        self.login_id = login_id
         self.topics = topics
         self.is_closed = False
         self._may_see = may_see
@@ -96,12 +99,14 @@ class LiveHub:
         user_id: str,
         topics: frozenset[str],
         may_see: MaySee = _sees_everything,
+        *,
+        login_id: str | None = None,
     ) -> Subscription | None:
-        """Open a stream; None when there are too many, in all or of this user."""
+        """Open a stream, which ends with its log-in; None when there are too many."""
         mine = sum(1 for item in self._subscriptions if item.user_id == user_id)
         if len(self._subscriptions) >= CONNECTIONS_MAX or mine >= CONNECTIONS_PER_USER_MAX:
             return None
-        subscription = Subscription(user_id, topics, may_see)
+        subscription = Subscription(user_id, topics, may_see, login_id)
         self._subscriptions.add(subscription)
         for topic in topics:
             self._by_topic.setdefault(topic, set()).add(subscription)
@@ -130,6 +135,12 @@ class LiveHub:
         """Tell a change of `key` to whoever follows the topic; `mark` is `<service>:<position>`."""
         for subscription in self._by_topic.get(topic, ()):
             subscription.offer(topic, key, owner, mark)
+
+    def end_login(self, login_id: str) -> None:
+        """End the streams that were opened with a log-in that is over."""
+        for subscription in tuple(self._subscriptions):
+            if subscription.login_id == login_id:
+                subscription.close()
 
     def close(self) -> None:
         """End every stream, as the service stops."""

@@ -48,7 +48,9 @@ async def allowed_topics(
             found = await gateway.reads.stored(resource, principal, key)
             if isinstance(found, Rejection):
                 return found
-    return gateway.live.subscribe(principal.user_id, topics, _filter(gateway, principal))
+    return gateway.live.subscribe(
+        principal.user_id, topics, _filter(gateway, principal), login_id=principal.login_id
+    )
 
 
 def _filter(gateway: Gateway, principal: Principal) -> MaySee:

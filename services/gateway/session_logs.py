@@ -41,7 +41,8 @@ async def _followed(
     gateway: Gateway, call: Call, session_id: str, wanted: str | None
 ) -> AsyncIterator[bytes]:
     topics = frozenset({f"session:{session_id}"})
-    subscription = gateway.live.subscribe(call.caller().user_id, topics)
+    principal = call.caller()
+    subscription = gateway.live.subscribe(principal.user_id, topics, login_id=principal.login_id)
     if subscription is None:
         raise Refused(unavailable("too_many_streams", "Too many streams are open; close one.", 5))
     return _pieces(gateway, subscription, session_id, wanted)

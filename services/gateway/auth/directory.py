@@ -91,6 +91,11 @@ class Directory:
         self._drop(found.id)
         return None
 
+    def forget_expired(self, now: datetime) -> None:
+        """Drop tokens that are past their time; nobody may ever show them again."""
+        for login in [item for item in self._logins.values() if item.expires_at <= now]:
+            self._drop(login.id)
+
     def apply(self, recorded: Recorded) -> None:
         """Follow one event of the users service; others are of no interest here."""
         event = recorded.event

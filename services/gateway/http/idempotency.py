@@ -61,9 +61,12 @@ class IdempotentAnswers:
         if known is not None:
             return known
         answered = await perform(CommandKey(scoped, digest))
-        if answered.status in {200, 201, 204}:
-            await self._keep(scoped, digest, answered)
-        return answered
+        if answered.status not in {200, 201, 204}:
+            return answered
+        if await self._keep(scoped, digest, answered):
+            return answered
+        # somebody else was answered first under the same key, at the same time
+        return await self._find(scoped, digest) or answered
 
     async def forget_old(self) -> int:
         """Delete what is older than a week; returns how many."""
@@ -88,17 +91,18 @@ class IdempotentAnswers:
             raise Refused(mismatch())
         return Answered(row["status"], self._keyring.open(_PURPOSE, row["body"], context=scoped))
 
-    async def _keep(self, scoped: str, digest: str, answered: Answered) -> None:
+    async def _keep(self, scoped: str, digest: str, answered: Answered) -> bool:
         sealed = self._keyring.seal(_PURPOSE, answered.body, context=scoped)
-        await self._pool.execute(
+        is_first = await self._pool.fetchval(
             "insert into idempotent_answers (key, digest, status, body, answered_at)"
-            " values ($1, $2, $3, $4, $5) on conflict (key) do nothing",
+            " values ($1, $2, $3, $4, $5) on conflict (key) do nothing returning true",
             scoped,
             digest,
             answered.status,
             sealed,
             self._clock.now(),
         )
+        return bool(is_first)
 
 
 def mismatch() -> Rejection:
