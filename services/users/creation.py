@@ -50,9 +50,7 @@ class UserCreation:
     async def create(self, command: CreateUser, context: CommandContext) -> Outcome:
         """Create the user, or refuse with every field that breaks a rule, or with a conflict."""
         try:
-            return await self._first_answer(context) or await self._create(command, context)
-        except ClaimTaken as taken:
-            return _taken(taken.kind)
+            return await self._first_answer(context) or await self._created(command, context)
         except CommandRepeated as repeated:
             return Accepted(
                 service=SERVICE, position=repeated.done.position, result=repeated.done.result
@@ -61,6 +59,16 @@ class UserCreation:
             return mismatch.rejection
         except SealBroken:
             return malformed_password()
+
+    async def _created(self, command: CreateUser, context: CommandContext) -> Outcome:
+        try:
+            outcome = await self._create(command, context)
+        except ClaimTaken as taken:
+            outcome = _taken(taken.kind)
+        if isinstance(outcome, Rejection) and outcome.kind == "conflict":
+            # whoever holds the name may be this very command, repeated while it was being done
+            return await self._first_answer(context) or outcome
+        return outcome
 
     async def _first_answer(self, context: CommandContext) -> Accepted | None:
         if context.idempotency is None:
