@@ -44,7 +44,7 @@ async def compose(runtime: ServiceRuntime) -> None:
         raise TypeError("the gateway needs its own settings")
     keyring = runtime.keyring()
     runner = _runner(runtime, keyring)
-    gateway, follower = _parts(runtime, runner, keyring, is_https=settings.public_https)
+    gateway, follower = _parts(runtime, runner, keyring, settings)
     upkeep = Upkeep(
         runner=runner,
         reads=gateway.reads,
@@ -89,7 +89,7 @@ def _runner(runtime: ServiceRuntime, keyring: Keyring) -> ProjectionRunner:
 
 
 def _parts(
-    runtime: ServiceRuntime, runner: ProjectionRunner, keyring: Keyring, *, is_https: bool
+    runtime: ServiceRuntime, runner: ProjectionRunner, keyring: Keyring, settings: GatewaySettings
 ) -> tuple[Gateway, Follower]:
     clock, pool = runtime.clock, runtime.pool
     directory, queues, live = Directory(), Queues(clock), LiveHub(clock)
@@ -108,7 +108,7 @@ def _parts(
 
     gateway = Gateway(
         reads=reads,
-        writes=Writes(runtime.command_client, runner),
+        writes=Writes(runtime.command_client, runner, visible_within_s=settings.visible_within_s),
         answers=IdempotentAnswers(pool, keyring, clock),
         tasks=Tasks(keyring, runner, clock),
         directory=directory,
@@ -121,7 +121,7 @@ def _parts(
         system=System(pool, clock, lambda: status_of(runtime.health, clock), stale),
         keyring=keyring,
         clock=clock,
-        is_https=is_https,
+        is_https=settings.public_https,
     )
     return gateway, follower
 

@@ -11,7 +11,6 @@ from shared.eventlog.records import CommandKey
 from shared.messaging.command_client import CommandClient
 from shared.observability.metrics import counter
 
-VISIBLE_WITHIN_S: Final = 0.5
 ANSWERED_WITHIN_S: Final = 10.0
 _unseen = counter("writes_not_yet_visible_total", "Writes answered 202.", ("service",))
 
@@ -36,22 +35,28 @@ class Written(NamedTuple):
 class Writes:
     """Sends commands for callers."""
 
-    def __init__(self, client: CommandClient, progress: Progress) -> None:
+    def __init__(
+        self, client: CommandClient, progress: Progress, *, visible_within_s: float
+    ) -> None:
+        """Wait up to `visible_within_s` until the read models show a write."""
         self._client = client
         self._progress = progress
+        self._visible_within_s = visible_within_s
 
     async def perform(self, call: Call, command: Command, key: CommandKey | None = None) -> Written:
         """Send a command in the caller's name; raises Refused with the service's refusal."""
         return await self.send(command, call.meta(), key)
 
     async def send(self, command: Command, meta: Meta, key: CommandKey | None = None) -> Written:
-        """Send a command and wait until the read models show it, for at most half a second."""
+        """Send a command and wait until the read models show it, for so long as is set."""
         reply = await self._client.send(
             command, meta=meta, idempotency=key, timeout_s=ANSWERED_WITHIN_S
         )
         if isinstance(reply, Rejected):
             raise Refused(reply.rejection)
-        is_visible = await self._progress.wait_for(reply.service, reply.position, VISIBLE_WITHIN_S)
+        is_visible = await self._progress.wait_for(
+            reply.service, reply.position, self._visible_within_s
+        )
         if not is_visible:
             _unseen.labels(reply.service).inc()
         return Written(reply.service, reply.position, dict(reply.result), is_visible)

@@ -86,8 +86,9 @@ def client(installation) -> Iterator[httpx.Client]:
         yield made
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """A browser. Its driver keeps an event loop running, so it must not outlive these tests."""
     with sync_playwright() as driver:
         made = driver.chromium.launch(executable_path=CHROMIUM_PATH, args=list(CHROMIUM_ARGUMENTS))
         yield made

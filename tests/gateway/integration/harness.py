@@ -191,6 +191,7 @@ async def start_stack(postgres_server: PostgresServer, files: Path, **environ: s
         "QM_PASSWORD_LANES": "1",
         "QM_LOG_LEVEL": "info",
         "QM_AGENT_TIMEOUT_S": "600",
+        "QM_VISIBLE_WITHIN_S": "20",  # a busy machine is no reason to answer 202 here
         **environ,
     }
     services = {
