@@ -62,7 +62,7 @@ async def create_sessions(
     resources = await _resources(gateway, principal, body, errors)
     if errors:
         raise Refused(all_invalid(tuple(errors)))
-    project = await project_for(gateway.reads.pool, principal, body.project)
+    project = await project_for(gateway.reads, principal, body.project)
     if isinstance(project, Rejection):
         raise Refused(project)
     environ = None

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 import asyncpg
 import msgspec
@@ -21,6 +21,7 @@ from services.gateway.reads.statements import (
 from shared.kernel.clock import render_time
 from shared.kernel.rejections import Rejection, not_found
 
+T = TypeVar("T")
 _REMEMBERED_MAX: Final = 1_024
 _Versions = tuple[int, ...]
 Decorate = Callable[[list[tuple[str, str]]], Awaitable[list[str]]]
@@ -121,6 +122,20 @@ class ReadModels:
         if isinstance(text, Rejection):
             return text
         found: dict[str, Any] = msgspec.json.decode(text)
+        return found
+
+    async def known(
+        self, key: object, sources: tuple[str, ...], load: Callable[[], Awaitable[T]]
+    ) -> T:
+        """Return what `load` gave when it was last called since one of the sources has moved."""
+        versions = tuple(self._positions.position(source) for source in sources)
+        known = self._remembered.get(key)
+        if known is not None and known[0] == versions:
+            self._remembered.move_to_end(key)
+            remembered: T = known[1]
+            return remembered
+        found = await load()
+        self._remember(key, versions, found)
         return found
 
     async def _decorated(self, resource: Resource, found: list[tuple[str, str]]) -> list[str]:

@@ -6,6 +6,7 @@ import asyncpg
 
 from services.gateway.auth.permissions import scope_of
 from services.gateway.auth.principals import Principal
+from services.gateway.reads.models import ReadModels
 from shared.kernel.rejections import Rejection, invalid
 
 _MEMBER: Final = (
@@ -25,12 +26,17 @@ _FIRST: Final = (
 
 
 async def project_for(
-    pool: asyncpg.Pool, principal: Principal, wanted: str | None
+    reads: ReadModels, principal: Principal, wanted: str | None
 ) -> str | Rejection:
     """Return the id of the project that the caller means, or their first general one.
 
     Administrators may use any project in their sight, others those they are members of.
     """
+    key = ("project", principal.user_id, wanted)
+    return await reads.known(key, ("users",), lambda: _find(reads.pool, principal, wanted))
+
+
+async def _find(pool: asyncpg.Pool, principal: Principal, wanted: str | None) -> str | Rejection:
     scope = scope_of(principal, "projects.list")
     if wanted is None:
         found = await pool.fetchval(_MEMBER, principal.user_id, principal.domain)
