@@ -149,8 +149,9 @@ def test_while_the_scheduler_is_away_pages_are_read_and_a_form_keeps_its_input(a
 def test_a_page_that_lost_its_gateway_says_so_and_catches_up_by_itself(admin, client, installation):
     page, called = admin.page, name("meanwhile")
     expect(page.locator("body")).to_have_attribute("data-live", "on")
-    installation.wait_replaced("gateway", installation.kill("gateway"))
+    killed = installation.kill("gateway")
     expect(page.locator("#lost-note")).to_be_visible()
+    installation.wait_replaced("gateway", killed)
     submit(client, batch(called, "true"))
     expect(row(page, called)).to_contain_text("Terminated", timeout=30_000)
     expect(page.locator("#lost-note")).not_to_be_visible()

@@ -21,13 +21,10 @@
       const moment = new Date(element.dateTime);
       if (Number.isNaN(moment.getTime())) continue;
       element.title = absolute.format(moment);
-      if (element.dataset.form === "at") {
-        element.textContent = absolute.format(moment);
-        continue;
-      }
       const seconds = Math.round((moment - Date.now()) / 1000);
       const [unit, size] = STEPS.find(([, length]) => Math.abs(seconds) >= length) ?? STEPS[3];
-      element.textContent = relative.format(Math.trunc(seconds / size), unit);
+      element.textContent = element.dataset.form === "at" ? element.title
+        : relative.format(Math.trunc(seconds / size), unit);
     }
   }
 
@@ -53,9 +50,8 @@
 
   body.addEventListener("click", (event) => {
     const dialog = event.target.closest("[data-close]")?.closest("dialog");
-    if (!dialog) return;
-    event.preventDefault();
-    dialog.close();
+    if (dialog) event.preventDefault();
+    dialog?.close();
   });
 
   body.addEventListener("close-dialog", () => document.getElementById("dialog").close());
@@ -81,10 +77,7 @@
         signal: stop.signal,
         headers: { Accept: "text/plain" },
       });
-      if (!answer.ok) {
-        pane.textContent = (await answer.json()).detail;
-        return;
-      }
+      if (!answer.ok) return void (pane.textContent = (await answer.json()).detail);
       const pieces = answer.body.pipeThrough(new TextDecoderStream()).getReader();
       for (;;) {
         const { done, value } = await pieces.read();
@@ -127,27 +120,32 @@
     }, Math.max(0, last.at + REFRESH_EVERY_MS - Date.now()));
   }
 
-  const refreshAll = () => document.querySelectorAll("[data-refresh]").forEach(refreshSoon);
-
-  function refresh(topic) {
-    document.querySelectorAll(`[data-refresh="${topic}"]`).forEach(refreshSoon);
-  }
+  const parts = (selector) => document.querySelectorAll(selector).forEach(refreshSoon);
+  const refreshAll = () => parts("[data-refresh]");
+  const refresh = (topic) => parts(`[data-refresh="${topic}"]`);
 
   function replaceRow(fresh) {
     const old = document.getElementById(fresh.id);
     if (!old) return false;
     const focused = old.contains(document.activeElement) ? document.activeElement.id : "";
-    const moved = old.dataset.status !== fresh.dataset.status;
     old.replaceWith(fresh);
     htmx.process(fresh);
     showMoments(fresh);
     if (focused) document.getElementById(focused)?.focus();
-    if (moved) {
-      fresh.classList.add("fresh");
-      const words = [...fresh.querySelectorAll(".row-name, .chip")].map((one) => one.textContent);
-      document.getElementById("said").textContent = words.join(": ");
-    }
-    return !moved;
+    return !announce(fresh);
+  }
+
+  // A row's new status is said, whichever way the page learned of it.
+  const statuses = new Map();
+
+  function announce(row) {
+    const before = statuses.get(row.id);
+    statuses.set(row.id, row.dataset.status);
+    if (!before || before === row.dataset.status) return false;
+    row.classList.add("fresh");
+    const words = [...row.querySelectorAll(".row-name, .chip")].map((one) => one.textContent);
+    document.getElementById("said").textContent = words.join(": ");
+    return true;
   }
 
   function setLive(state) {
@@ -188,6 +186,7 @@
   });
   body.addEventListener("htmx:load", (event) => {
     showMoments(event.detail.elt);
+    event.detail.elt.querySelectorAll("tr[data-status]").forEach(announce);
     event.detail.elt.querySelectorAll("[data-log]").forEach((pane) => {
       if (!readers.has(pane)) follow(pane);
     });
