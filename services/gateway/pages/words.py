@@ -44,7 +44,7 @@ ENDS: Final[Mapping[str, str]] = {
 }
 # The scheduler's own sentences hold numbers; here these stand beside the sentence, as violations.
 REASONS: Final[Mapping[str, str]] = {
-    "not_examined_yet": N_("The scheduler has not looked at it yet."),
+    "not-examined-yet": N_("The scheduler has not looked at it yet."),
     "not-tried-yet": N_("The next scheduling pass will try it."),
     "behind-first-in-line": N_("An earlier session that lacks resources comes first."),
     "not-enough-resources": N_("No agent has enough free."),

@@ -27,10 +27,10 @@ from shared.eventlog.records import Recorded
 from shared.kernel.clock import Clock
 
 NOT_EXAMINED: Final = Reason(
-    code="not_examined_yet", message="The scheduler has not looked at this session yet."
+    code="not-examined-yet", message="The scheduler has not looked at this session yet."
 )
 FURTHER_BACK: Final = Reason(
-    code="further_back",
+    code="further-back",
     message="Many sessions are ahead of this one; why it waits is told when it is nearer.",
 )
 EXACT_MAX: Final = 2_000

@@ -78,7 +78,7 @@ async def test_what_does_not_fit_now_waits_in_the_queue_with_a_reason(stack, adm
 
     found = await eventually(
         queue,
-        lambda page: all(item["reason"]["code"] != "not_examined_yet" for item in page["items"]),
+        lambda page: all(item["reason"]["code"] != "not-examined-yet" for item in page["items"]),
     )
     assert [item["session"]["id"] for item in found["items"]] == [second["id"], third["id"]]
     assert [item["position"] for item in found["items"]] == [1, 2]
