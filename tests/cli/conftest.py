@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -33,6 +34,7 @@ class Terminal:
         )
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start it as from a terminal, where Ctrl-C works; a shell's background job ignores it."""
         return subprocess.Popen(
             [*PROGRAM, *arguments],
             stdin=subprocess.DEVNULL,
@@ -41,6 +43,7 @@ class Terminal:
             text=True,
             cwd=self.home,
             env=self.environment(),
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  # as said
         )
 
     def environment(self) -> dict[str, str]:
