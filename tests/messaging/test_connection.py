@@ -1,6 +1,7 @@
 """Our connections to NATS can be cancelled, fail at once while away, and come back."""
 
 import asyncio
+from urllib.parse import urlsplit
 
 import pytest
 from nats.aio.client import Client
@@ -68,6 +69,34 @@ async def test_a_connection_comes_back_and_tells_those_who_asked(
         await back.wait()
     forget()
     await nats.publish("x", b"now")
+
+
+async def test_after_a_flush_the_server_has_every_subscription_made_before_it(
+    nats_server: NatsServer,
+):
+    sent = bytearray()
+    server = urlsplit(nats_server.url)
+
+    async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, out = await asyncio.open_connection(server.hostname, server.port)
+
+        async def carry(source: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
+            while data := await source.read(65_536):
+                if to is out:
+                    sent.extend(data)
+                to.write(data)
+            to.close()
+
+        await asyncio.gather(carry(reader, out), carry(there, writer))
+
+    async with await asyncio.start_server(pipe, "127.0.0.1", 0) as between:
+        host, port = between.sockets[0].getsockname()
+        through = server._replace(netloc=f"{server.username}:{server.password}@{host}:{port}")
+        client = await connection.connect(through.geturl(), "tests")
+        await client.subscribe("here")
+        await client.flush()
+        assert sent.index(b"SUB here") < sent.rindex(b"PING")
+        await connection.close(client)
 
 
 async def test_connecting_to_nobody_ends_in_time(free_port: int):
