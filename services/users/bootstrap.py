@@ -4,6 +4,7 @@ Each of the two is one transaction under a claim, so a crash in between, a secon
 processes at once still make each exactly once. What exists already is never changed.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,7 @@ from services.users.directory import MODEL_STORE, Directory
 from services.users.domain import domain, project
 from services.users.domain.keypair import ADMINISTRATOR_RATE_LIMIT
 from services.users.domain.user import NewUser
+from services.users.indexing import index
 from services.users.vault import Vault
 from shared.contracts.base import Actor, Meta
 from shared.contracts.users import CreateUser, ProjectType, UsersEvent
@@ -92,21 +94,11 @@ class Bootstrap:
     async def _make_tenancy(self) -> None:
         wish = domain.CreateDomain(DOMAIN)
         writes = [_write(stream_name("domain", DOMAIN), domain.decide(domain.INITIAL, wish))]
-        projects = []
         for name, project_type in PROJECTS:
             made = project.CreateProject(new_id(), DOMAIN, name, project_type)
             stream = stream_name("project", made.project_id)
             writes.append(_write(stream, project.decide(project.INITIAL, made)))
-            projects.append(made)
-
-        async def index(connection: asyncpg.Connection) -> None:
-            await self._directory.put_domain(connection, DOMAIN)
-            for made in projects:
-                await self._directory.put_project(
-                    connection, made.project_id, DOMAIN, made.name, made.project_type
-                )
-
-        await self._append("tenancy", DOMAIN, writes, [], index)
+        await self._append("tenancy", DOMAIN, writes, [], partial(index, writes=writes))
 
     async def _make_administrator(self, given: AdminCredentials) -> None:
         account = Account.draw(given.access_key, given.secret_key)
@@ -144,6 +136,7 @@ class Bootstrap:
 
         async def store(connection: asyncpg.Connection) -> None:
             await account.store(connection, self._vault, encoded)
+            await index(connection, writes)
 
         claims = claims_of(fingerprints(self._keyring, command), account.user_id)
         await self._append("administrator", account.user_id, writes, claims, store)

@@ -8,6 +8,7 @@ import asyncpg
 from services.users.account import Account, claims_of, decide_account, fingerprints
 from services.users.directory import Directory
 from services.users.domain.user import PROJECTS_MAX, NewUser
+from services.users.indexing import index
 from services.users.known_policies import KnownPolicies
 from services.users.vault import Vault
 from shared.contracts.base import Accepted
@@ -128,13 +129,16 @@ class UserCreation:
             claims=claims_of(names, account.user_id),
             command=context.idempotency,
             result=result,
-            within=partial(self._store, account, encoded),
+            within=partial(self._store, account, encoded, writes),
         )
         logger.info("user_created", user_id=account.user_id, position=appended.last)
         return Accepted(service=SERVICE, position=appended.last, result=result)
 
-    async def _store(self, account: Account, encoded: str, connection: asyncpg.Connection) -> None:
+    async def _store(
+        self, account: Account, encoded: str, writes: list[Write], connection: asyncpg.Connection
+    ) -> None:
         await account.store(connection, self._vault, encoded)
+        await index(connection, writes)
 
 
 def _taken(kind: str) -> Rejection:

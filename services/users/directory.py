@@ -1,4 +1,4 @@
-"""Which domains and projects exist: an index over the log, written in the append's transaction."""
+"""Which domains and projects exist, as the index over the log says (`indexing.py` writes it)."""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -31,7 +31,7 @@ class Place(NamedTuple):
 
 
 class Directory:
-    """Reads and writes the index; what writes takes the transaction's connection."""
+    """Reads the index."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
@@ -48,24 +48,3 @@ class Directory:
             "select project_id from projects where domain = $1 and name = $2", domain, name
         )
         return found
-
-    async def put_domain(self, connection: asyncpg.Connection, name: str) -> None:
-        """Add a domain."""
-        await connection.execute("insert into domains (name) values ($1)", name)
-
-    async def put_project(
-        self,
-        connection: asyncpg.Connection,
-        project_id: str,
-        domain: str,
-        name: str,
-        project_type: ProjectType,
-    ) -> None:
-        """Add a project."""
-        await connection.execute(
-            "insert into projects (project_id, domain, name, project_type) values ($1, $2, $3, $4)",
-            project_id,
-            domain,
-            name,
-            project_type,
-        )
