@@ -2,9 +2,10 @@
 
 | what | sealed by | opened by | where |
 |---|---|---|---|
-| a password | gateway | users | `CreateUser.sealed_password`, `LogIn.sealed_password` |
+| a password | gateway | users | `sealed_password` and the like, in commands |
 | a secret key | users | gateway | `sealed_secret_key` of CreateUser, GetKeypairSecrets |
 | a bearer token | users | gateway | `sealed_token` of LogIn |
+| a seed of one-time passwords | users | gateway | `sealed_secret` of BeginTotp |
 | a person's key | users | gateway | GetPersonKeys (see `persons`) |
 
 Each is bound to what it belongs to. All raise SealBroken when a value does not open.
@@ -46,3 +47,13 @@ def seal_token(keyring: Keyring, login_id: str, token: str) -> Sealed:
 def open_token(keyring: Keyring, login_id: str, sealed: Sealed) -> str:
     """Open what `seal_token` made."""
     return keyring.open_text(TRANSPORT, sealed, context=f"login {login_id}")
+
+
+def seal_totp_secret(keyring: Keyring, user_id: str, rendered_seed: str) -> Sealed:
+    """Seal a new seed of one-time passwords (base32), for the gateway."""
+    return keyring.seal(TRANSPORT, rendered_seed, context=f"totp {user_id}")
+
+
+def open_totp_secret(keyring: Keyring, user_id: str, sealed: Sealed) -> str:
+    """Open what `seal_totp_secret` made."""
+    return keyring.open_text(TRANSPORT, sealed, context=f"totp {user_id}")
