@@ -51,9 +51,12 @@ CJK_FONTS: Final = SystemPackage(
     ("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc",),
     "Korean text is not drawn in the tests of the console",
 )
+# without its recommendations it brings no headers of the C library: the tests need none
+C_COMPILER: Final = SystemPackage(
+    "gcc", ("gcc",), "the tests of GPUs on a stand-in driver are left out"
+)
 
-
-FOR_TESTS: Final = (BUBBLEWRAP, CHROMIUM, LIBATOMIC, CJK_FONTS)
+FOR_TESTS: Final = (BUBBLEWRAP, CHROMIUM, LIBATOMIC, CJK_FONTS, C_COMPILER)
 
 
 def provide(package: SystemPackage) -> bool:

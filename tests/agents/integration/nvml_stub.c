@@ -1,6 +1,6 @@
-/* A driver library of a machine with two GPUs, for tests of the real NVML path. */
-#include <stdio.h>
-#include <string.h>
+/* A driver library of a machine with two GPUs, for tests of the real NVML path. It is compiled where
+   only the compiler is: without the C library's headers; the process that loads it has the library. */
+extern int snprintf(char *text, unsigned long length, const char *format, ...);
 
 typedef struct { unsigned long long total, free, used; } memory_t;
 typedef struct { unsigned int gpu, memory; } utilization_t;

@@ -35,7 +35,8 @@ def driver(tmp_path_factory) -> Path:
         pytest.skip("gcc is not installed")
     folder = tmp_path_factory.mktemp("driver")
     library = folder / "libnvidia-ml.so.1"
-    subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, STUB], check=True)
+    compiler = ["gcc", "-shared", "-fPIC", "-nostdlib"]
+    subprocess.run([*compiler, "-o", library, STUB], check=True)
     return folder
 
 
