@@ -80,7 +80,7 @@ def _runner(runtime: ServiceRuntime, keyring: Keyring) -> ProjectionRunner:
         runtime.pool,
         runtime.nats,
         [
-            UsersProjection(keys.get),
+            UsersProjection(keys),
             PoliciesProjection(),
             SessionsProjection(),
             AgentsProjection(),

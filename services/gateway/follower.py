@@ -10,6 +10,7 @@ from services.gateway.auth.directory import Directory
 from services.gateway.live import LiveHub
 from services.gateway.telemetry.queues import Queues
 from shared.contracts.agents import AgentEvent, ImageDiscovered
+from shared.contracts.base import Event
 from shared.contracts.scheduler import (
     ResourceGroupCreated,
     SessionCancelled,
@@ -19,13 +20,21 @@ from shared.contracts.scheduler import (
     SessionTerminated,
 )
 from shared.contracts.users import (
+    DomainChanged,
     DomainCreated,
-    KeypairIssued,
+    KeypairEvent,
+    KeypairRateLimited,
+    KeypairSecretRevealed,
     LoginEnded,
+    LoginEvent,
     LoginStarted,
-    ProjectCreated,
+    ProjectEvent,
     ProjectMemberAdded,
-    UserCreated,
+    ProjectMemberRemoved,
+    ProjectMemberRoleSet,
+    UserEvent,
+    UserLoginBlocked,
+    UserMainKeypairSwitched,
 )
 from shared.eventlog.records import Recorded
 from shared.projections.projection import Commit
@@ -113,14 +122,34 @@ class Follower:
 
 def _touched_people(recorded: Recorded) -> Iterable[tuple[str, str, str | None]]:
     event = recorded.event
-    if isinstance(event, UserCreated):
-        yield "users", event.user_id, event.user_id
-        yield f"user:{event.user_id}", event.user_id, event.user_id
-    elif isinstance(event, KeypairIssued):
-        yield "keypairs", event.access_key, event.user_id
-    elif isinstance(event, LoginStarted | LoginEnded):
-        yield "logins", event.login_id, event.user_id
-    elif isinstance(event, DomainCreated):
+    match event:
+        case UserEvent() | UserLoginBlocked():
+            yield from _user(event.user_id)
+            if isinstance(event, UserMainKeypairSwitched):
+                yield "keypairs", event.access_key, event.user_id
+                if event.previous is not None:
+                    yield "keypairs", event.previous, event.user_id
+        case KeypairSecretRevealed() | KeypairRateLimited():
+            return  # nothing that is shown of a keypair is different
+        case KeypairEvent():
+            yield "keypairs", event.access_key, event.user_id
+        case LoginEvent():
+            yield "logins", event.login_id, event.user_id
+            if isinstance(event, LoginStarted):
+                yield from _user(event.user_id)
+        case _:
+            yield from _touched_tenants(event)
+
+
+def _touched_tenants(event: Event) -> Iterable[tuple[str, str, str | None]]:
+    if isinstance(event, DomainCreated | DomainChanged):
         yield "domains", event.name, None
-    elif isinstance(event, ProjectCreated | ProjectMemberAdded):
+    elif isinstance(event, ProjectEvent):
         yield "projects", event.project_id, None
+        if isinstance(event, ProjectMemberAdded | ProjectMemberRoleSet | ProjectMemberRemoved):
+            yield from _user(event.user_id)
+
+
+def _user(user_id: str) -> Iterable[tuple[str, str, str | None]]:
+    yield "users", user_id, user_id
+    yield f"user:{user_id}", user_id, user_id

@@ -21,14 +21,18 @@ class DomainDocument(msgspec.Struct, kw_only=True):
 
 
 class MemberDocument(msgspec.Struct, kw_only=True):
-    """A user's part in a project."""
+    """A user's part in a project; e-mail and names are added when it is rendered."""
 
+    id: str
+    project_id: str
     user_id: str
     role: ProjectRole
+    created_at: datetime
+    modified_at: datetime
 
 
 class ProjectDocument(msgspec.Struct, kw_only=True):
-    """A project of a domain; `members` is for those who administer it."""
+    """A project of a domain. Limits that are null or absent are unlimited."""
 
     id: str
     name: str

@@ -8,7 +8,10 @@ from shared.contracts.users import Role, UserStatus
 
 
 class UserDocument(msgspec.Struct, kw_only=True):
-    """One user. Personal texts are null when the person has been erased."""
+    """One user. Personal texts are null when the person has been erased.
+
+    `login_blocked_until` is set by too many wrong passwords, until it is past or a log-in works.
+    """
 
     id: str
     email: str | None
@@ -25,6 +28,7 @@ class UserDocument(msgspec.Struct, kw_only=True):
     totp_enabled: bool = False
     main_access_key: str | None = None
     last_login_at: datetime | None = None
+    login_blocked_until: datetime | None = None
     erased: bool = False
     created_at: datetime
     modified_at: datetime

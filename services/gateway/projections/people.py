@@ -1,14 +1,31 @@
-"""Users, keypairs and log-in sessions as documents: pure folds of the users service's events."""
+"""Users and their log-in sessions as documents: pure folds of the users service's events."""
 
 from datetime import datetime
 from typing import Final
 
-from services.gateway.documents.keypairs import KeypairDocument
+from msgspec import UNSET, UnsetType
+
 from services.gateway.documents.logins import LoginDocument
 from services.gateway.documents.users import UserDocument
 from services.gateway.projections.tables import Column, DocumentTable, times
-from shared.contracts.base import Sealed
-from shared.contracts.users import KeypairIssued, LoginEnded, LoginStarted, UserCreated
+from shared.contracts.base import Event, Sealed
+from shared.contracts.users import (
+    LoginEnded,
+    LoginStarted,
+    UserActivated,
+    UserCreated,
+    UserDeactivated,
+    UserErased,
+    UserFlagsChanged,
+    UserLoginBlocked,
+    UserMainKeypairSwitched,
+    UserPasswordSet,
+    UserPolicyAssigned,
+    UserProfileChanged,
+    UserRoleChanged,
+    UserTotpDisabled,
+    UserTotpEnabled,
+)
 from shared.security.persons import PersonKey, open_text
 
 USERS: Final = DocumentTable(
@@ -28,20 +45,7 @@ USERS: Final = DocumentTable(
         Column("totp_enabled", "boolean", lambda user: user.totp_enabled),
         Column("main_access_key", "text", lambda user: user.main_access_key or ""),
         Column("last_login_at", "timestamptz", lambda user: user.last_login_at),
-        *times(),
-    ),
-)
-KEYPAIRS: Final = DocumentTable(
-    "keypairs",
-    KeypairDocument,
-    (
-        Column("access_key", "text", lambda keypair: keypair.access_key),
-        Column("user_id", "text", lambda keypair: keypair.user_id),
-        Column("domain", "text", lambda keypair: keypair.domain),
-        Column("status", "text", lambda keypair: keypair.status),
-        Column("resource_policy", "text", lambda keypair: keypair.resource_policy),
-        Column("rate_limit", "bigint", lambda keypair: keypair.rate_limit),
-        Column("is_main", "boolean", lambda keypair: keypair.is_main),
+        Column("erased", "boolean", lambda user: user.erased),
         *times(),
     ),
 )
@@ -59,16 +63,12 @@ LOGINS: Final = DocumentTable(
 
 def user_created(event: UserCreated, key: PersonKey | None, at: datetime) -> UserDocument:
     """Return a new user's document; without a key the person has been erased, and it says so."""
-
-    def opened(field: str, sealed: Sealed) -> str | None:
-        return None if key is None else open_text(key, field, sealed)
-
     return UserDocument(
         id=event.user_id,
-        email=opened("email", event.email),
-        username=opened("username", event.username),
-        full_name=opened("full_name", event.full_name),
-        description=opened("description", event.description),
+        email=_opened(key, "email", event.email),
+        username=_opened(key, "username", event.username),
+        full_name=_opened(key, "full_name", event.full_name),
+        description=_opened(key, "description", event.description),
         domain=event.domain,
         role=event.role,
         status=event.status,
@@ -81,20 +81,66 @@ def user_created(event: UserCreated, key: PersonKey | None, at: datetime) -> Use
     )
 
 
-def keypair_issued(event: KeypairIssued, domain: str, at: datetime) -> KeypairDocument:
-    """Return a new keypair's document; its domain is its user's."""
-    return KeypairDocument(
-        id=event.access_key,
-        access_key=event.access_key,
-        user_id=event.user_id,
-        domain=domain,
-        status=event.status,
-        resource_policy=event.resource_policy,
-        rate_limit=event.rate_limit,
-        is_main=event.is_main,
-        created_at=at,
-        modified_at=at,
-    )
+def user_changed(user: UserDocument, event: Event, key: PersonKey | None, at: datetime) -> None:
+    """Fold what happened to a user; `key` is needed for new names only, None when erased."""
+    match event:
+        case UserProfileChanged():
+            _rename(user, event, key)
+        case UserFlagsChanged():
+            required, sudo = event.password_change_required, event.sudo_session_enabled
+            user.password_change_required = _given(required, user.password_change_required)
+            user.sudo_session_enabled = _given(sudo, user.sudo_session_enabled)
+        case UserPasswordSet():
+            user.login_blocked_until = None
+        case UserErased():
+            _erase(user)
+        case UserLoginBlocked():
+            user.login_blocked_until = event.until
+            return  # somebody else may have tried: nothing about the user is different
+        case _:
+            if not _set_one(user, event):
+                return
+    user.modified_at = at
+
+
+def _set_one(user: UserDocument, event: Event) -> bool:
+    """Fold an event that is about one member of the document; False for any other."""
+    match event:
+        case UserActivated():
+            user.status = "active"
+        case UserDeactivated():
+            user.status = "inactive"
+        case UserRoleChanged():
+            user.role = event.role
+        case UserPolicyAssigned():
+            user.resource_policy = event.resource_policy
+        case UserMainKeypairSwitched():
+            user.main_access_key = event.access_key
+        case UserTotpEnabled() | UserTotpDisabled():
+            user.totp_enabled = isinstance(event, UserTotpEnabled)
+        case _:
+            return False
+    return True
+
+
+def logged_in(user: UserDocument, at: datetime) -> None:
+    """Fold that a user has logged in."""
+    user.last_login_at = at
+    user.login_blocked_until = None
+
+
+def joined(user: UserDocument, project_id: str, at: datetime) -> None:
+    """Fold that a user is a member of one more project."""
+    if project_id not in user.projects:
+        user.projects.append(project_id)
+        user.modified_at = at
+
+
+def left(user: UserDocument, project_id: str, at: datetime) -> None:
+    """Fold that a user is no longer a member of a project."""
+    if project_id in user.projects:
+        user.projects.remove(project_id)
+        user.modified_at = at
 
 
 def login_started(event: LoginStarted, client_address: str | None, at: datetime) -> LoginDocument:
@@ -114,3 +160,27 @@ def login_ended(login: LoginDocument, event: LoginEnded, at: datetime) -> None:
     login.ended_at = at
     login.end_reason = event.reason
     login.modified_at = at
+
+
+def _opened(key: PersonKey | None, field: str, sealed: Sealed) -> str | None:
+    return None if key is None else open_text(key, field, sealed)
+
+
+def _rename(user: UserDocument, event: UserProfileChanged, key: PersonKey | None) -> None:
+    if isinstance(event.username, str):
+        user.username = _opened(key, "username", event.username)
+    if isinstance(event.full_name, str):
+        user.full_name = _opened(key, "full_name", event.full_name)
+    if isinstance(event.description, str):
+        user.description = _opened(key, "description", event.description)
+
+
+def _given(value: bool | UnsetType, before: bool) -> bool:  # noqa: FBT001  # both are values
+    return before if value is UNSET else bool(value)
+
+
+def _erase(user: UserDocument) -> None:
+    user.email = user.username = user.full_name = user.description = None
+    user.totp_enabled = False
+    user.login_blocked_until = None
+    user.erased = True

@@ -88,6 +88,15 @@ class DocumentTable(Generic[D]):
             *arrays,
         )
 
+    async def remove(self, connection: asyncpg.Connection, table: str, keys: Iterable[str]) -> None:
+        """Delete the documents of these keys as far as they exist."""
+        gone = list(keys)
+        if gone:
+            await connection.execute(
+                f"delete from {table} where id = any($1::text[])",  # noqa: S608  # our constant
+                gone,
+            )
+
 
 def _storable(value: Any) -> Any:
     """Return a value as a column can hold it: Postgres has no NUL in a text, JSON escapes it."""

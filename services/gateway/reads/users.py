@@ -28,6 +28,7 @@ USERS: Final = Resource(
             Field("password_change_required", FieldKind.FLAG),
             Field("sudo_session_enabled", FieldKind.FLAG),
             Field("totp_enabled", FieldKind.FLAG),
+            Field("erased", FieldKind.FLAG),
             Field("main_access_key", FieldKind.EXACT),
             Field("last_login_at", FieldKind.TIME, filterable=False, nullable=True),
             *_TIMES,
