@@ -78,7 +78,7 @@ def decide_account(
     rate_limit: int = keypair.DEFAULT_RATE_LIMIT,
 ) -> list[Write] | Rejection:
     """Decide on the user, the keypair and the memberships; all of it or the first refusal."""
-    issue = keypair.IssueKeypair(
+    issue = keypair.NewKeypair(
         access_key=account.access_key,
         user_id=account.user_id,
         resource_policy=keypair_policy,

@@ -5,6 +5,7 @@ from typing import Final
 from services.users.bootstrap import Bootstrap
 from services.users.creation import UserCreation
 from services.users.handlers import PeerQueries, serve
+from services.users.keypairs import Keypairs
 from services.users.known_policies import KnownPolicies
 from services.users.logins import Logins
 from services.users.settings import UsersSettings
@@ -47,8 +48,9 @@ async def compose(runtime: ServiceRuntime) -> None:
     creation = UserCreation(log, keyring, hasher, policies, runtime.clock)
     logins = Logins(log, keyring, hasher, runtime.clock, lifetime_s=settings.login_lifetime_s)
     await Bootstrap(log, keyring, hasher).run(settings.bootstrap_file)
+    keypairs = Keypairs(log, keyring, policies, runtime.clock)
     peers = PeerQueries(Vault(log.pool, keyring))
-    await serve(runtime.commands, runtime.queries, creation, logins, peers)
+    await serve(runtime.commands, runtime.queries, creation, logins, keypairs, peers)
 
 
 def main() -> int:

@@ -3,10 +3,23 @@
 from typing import Final
 
 from services.users.creation import UserCreation
+from services.users.keypairs import Keypairs
 from services.users.logins import Logins
 from services.users.vault import Vault
 from shared.contracts.base import Sealed
-from shared.contracts.users import CreateUser, GetKeypairSecrets, GetPersonKeys, LogIn, LogOut
+from shared.contracts.users import (
+    ChangeKeypair,
+    CreateUser,
+    DeleteKeypair,
+    GetKeypairSecrets,
+    GetPersonKeys,
+    IssueKeypair,
+    LogIn,
+    LogOut,
+    ReportRateLimited,
+    RevealKeypair,
+    SwitchMainKeypair,
+)
 from shared.kernel.rejections import Rejection
 from shared.messaging.commands import CommandServer
 from shared.messaging.queries import QueryServer
@@ -46,12 +59,19 @@ async def serve(
     queries: QueryServer,
     creation: UserCreation,
     logins: Logins,
+    keypairs: Keypairs,
     peers: PeerQueries,
 ) -> None:
     """Register every handler."""
     commands.handle(CreateUser, creation.create)
     commands.handle(LogIn, logins.log_in)
     commands.handle(LogOut, logins.log_out)
+    commands.handle(IssueKeypair, keypairs.issue)
+    commands.handle(ChangeKeypair, keypairs.change)
+    commands.handle(SwitchMainKeypair, keypairs.switch_main)
+    commands.handle(DeleteKeypair, keypairs.delete)
+    commands.handle(RevealKeypair, keypairs.reveal)
+    commands.handle(ReportRateLimited, keypairs.report_limited)
     await queries.answer(GetPersonKeys, peers.person_keys)
     await queries.answer(GetKeypairSecrets, peers.keypair_secrets)
 

@@ -5,6 +5,7 @@ neither a copy of the database nor a row moved to another place gives anything a
 """
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 import asyncpg
@@ -21,21 +22,33 @@ EMAIL: Final = "email"
 USERNAME: Final = "username"
 
 _CREDENTIALS: Final = """
-    select claims.owner, credentials.sealed_hash
-    from claims left join credentials on credentials.user_id = claims.owner
-    where claims.kind = $1 and claims.value = $2
+    select owner, value, sealed_hash, changed_at
+    from claims join credentials on user_id = owner
+    where kind = 'email' and {which} = $1
 """
+_CREDENTIALS_OF_ADDRESS: Final = _CREDENTIALS.format(which="value")
+_CREDENTIALS_OF_USER: Final = _CREDENTIALS.format(which="owner")
 _SET_CREDENTIALS: Final = """
     insert into credentials (user_id, sealed_hash, changed_at) values ($1, $2, now())
     on conflict (user_id) do update set sealed_hash = excluded.sealed_hash, changed_at = now()
 """
+_HOLD: Final = """
+    select status, changed_at from accounts join credentials using (user_id)
+    where user_id = $1 for no key update
+"""
+NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Credentials(NamedTuple):
-    """What a password is checked against; both None for somebody unknown."""
+    """What a password is checked against; the first two are None for somebody unknown.
 
-    user_id: str | None
-    encoded_hash: str | None
+    `fingerprint` is that of the e-mail address; `changed_at` is when somebody chose the password.
+    """
+
+    user_id: str | None = None
+    encoded_hash: str | None = None
+    fingerprint: str = ""
+    changed_at: datetime = NEVER
 
 
 class Vault:
@@ -71,14 +84,48 @@ class Vault:
             self._keyring.seal(KEYPAIR_SECRET, secret_key, context=access_key),
         )
 
+    async def forget_secret_key(self, connection: asyncpg.Connection, access_key: str) -> None:
+        """Remove the secret of a deleted keypair."""
+        await connection.execute("delete from keypair_secrets where access_key = $1", access_key)
+
     async def credentials_of(self, email_fingerprint: str) -> Credentials:
         """Return whose e-mail address has this fingerprint, and the password hash."""
-        row = await self._pool.fetchrow(_CREDENTIALS, EMAIL, email_fingerprint)
-        if row is None or row["sealed_hash"] is None:
-            return Credentials(None, None)
-        user_id: str = row["owner"]
-        encoded = self._keyring.open_text(PASSWORD_HASH, row["sealed_hash"], context=user_id)
-        return Credentials(user_id, encoded)
+        return await self._credentials(_CREDENTIALS_OF_ADDRESS, email_fingerprint)
+
+    async def credentials_of_user(self, user_id: str) -> Credentials:
+        """Return a user's password hash, with the fingerprint of the address."""
+        return await self._credentials(_CREDENTIALS_OF_USER, user_id)
+
+    async def _credentials(self, sql: str, value: str) -> Credentials:
+        row = await self._pool.fetchrow(sql, value)
+        if row is None:
+            return Credentials()
+        user_id, fingerprint, sealed, changed_at = row
+        encoded = self._keyring.open_text(PASSWORD_HASH, sealed, context=user_id)
+        return Credentials(user_id, encoded, fingerprint, changed_at)
+
+    async def hold_credentials(
+        self, connection: asyncpg.Connection, user_id: str, known: Credentials
+    ) -> str | None:
+        """Keep a user's account and password as they are until the commit.
+
+        Returns the account's status, or None when the password is not the one that is known.
+        """
+        row = await connection.fetchrow(_HOLD, user_id)
+        if row is None or row["changed_at"] != known.changed_at:
+            return None
+        status: str = row["status"]
+        return status
+
+    async def renew_password(
+        self, connection: asyncpg.Connection, user_id: str, encoded_hash: str
+    ) -> None:
+        """Keep the same password under another hash."""
+        await connection.execute(
+            "update credentials set sealed_hash = $2 where user_id = $1",
+            user_id,
+            self._keyring.seal(PASSWORD_HASH, encoded_hash, context=user_id),
+        )
 
     async def person_keys(self, user_ids: Sequence[str]) -> dict[str, Sealed | None]:
         """Return persons' keys sealed for transport; None for erased (and unknown) persons."""

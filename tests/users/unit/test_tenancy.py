@@ -2,13 +2,11 @@
 
 import pytest
 
-from services.users.domain import domain, keypair, project
+from services.users.domain import domain, project
 from services.users.domain.domain import CreateDomain
-from services.users.domain.keypair import IssueKeypair
 from services.users.domain.project import AddMember, CreateProject
 from shared.contracts.users import (
     DomainCreated,
-    KeypairIssued,
     ProjectCreated,
     ProjectMemberAdded,
 )
@@ -17,20 +15,10 @@ from shared.testing.spec import given
 
 DOMAIN = Decider(domain.INITIAL, domain.evolve, domain.decide)
 PROJECT = Decider(project.INITIAL, project.evolve, project.decide)
-KEYPAIR = Decider(keypair.INITIAL, keypair.evolve, keypair.decide)
 
 MADE = ProjectCreated(project_id="p-1", domain="default", name="a", project_type="general")
 ADDED = ProjectMemberAdded(project_id="p-1", user_id="u-1")
 JOIN = AddMember("p-1", "u-1", "default")
-ISSUED = KeypairIssued(
-    access_key="AKIA1",
-    user_id="u-1",
-    is_main=True,
-    status="active",
-    resource_policy="default",
-    rate_limit=10_000,
-)
-ISSUE = IssueKeypair(access_key="AKIA1", user_id="u-1", resource_policy="default", is_main=True)
 
 
 def test_a_domain_is_created_once() -> None:
@@ -74,11 +62,3 @@ def test_nobody_joins_a_project_that_is_absent() -> None:
     given(PROJECT).when(JOIN, None).rejected("project_not_found")
 
 
-def test_a_keypair_is_issued_once_and_is_active() -> None:
-    given(KEYPAIR).when(ISSUE, None).then(ISSUED)
-    given(KEYPAIR, ISSUED).when(ISSUE, None).rejected("keypair_exists")
-
-
-def test_a_rate_limit_is_not_negative() -> None:
-    wish = IssueKeypair(access_key="A", user_id="u-1", resource_policy="d", rate_limit=-1)
-    given(KEYPAIR).when(wish, None).rejected("invalid_request")
