@@ -1,6 +1,7 @@
 """What the gateway does besides answering: it follows telemetry and keeps its memory complete."""
 
 import asyncio
+from collections.abc import Iterable
 from typing import Final
 
 from nats.aio.client import Client
@@ -17,6 +18,7 @@ from services.gateway.telemetry.loads import AgentLoads
 from services.gateway.telemetry.queues import Queues
 from shared.contracts.agents import Heartbeat
 from shared.contracts.scheduler import GetPendingQueue, PendingQueue, QueueChanged
+from shared.contracts.users import KeypairDeleted, KeypairIssued
 from shared.kernel.clock import Clock
 from shared.kernel.rejections import Rejection
 from shared.messaging import telemetry
@@ -88,14 +90,16 @@ class Upkeep:
         self._clock = clock
         self._flipped = asyncio.Event()
         self._issued = asyncio.Event()
-        self._issued.set()
+        self._unfetched: set[str] = set()
 
     def committed(self, commit: Commit) -> None:
         """Follow a commit."""
-        before = len(self._directory.keypairs)
         self._follower.committed(commit)
-        if len(self._directory.keypairs) != before:
-            self._issued.set()
+        for recorded in commit.events:
+            if isinstance(recorded.event, KeypairIssued):
+                self._fetch((recorded.event.access_key,))
+            elif isinstance(recorded.event, KeypairDeleted):
+                self._secrets.forget(recorded.event.access_key)
 
     def flipped(self, projection: str) -> None:
         """Note that another generation of a projection is shown."""
@@ -113,21 +117,31 @@ class Upkeep:
                 await self._follower.load(self._reads.pool, self._clock.now())
                 if self._positions() == before:
                     break
+            self._fetch(self._directory.keypairs)
 
     def _positions(self) -> list[int]:
         return [item.position for item in self._runner.progress()]
 
+    def _fetch(self, access_keys: Iterable[str]) -> None:
+        self._unfetched.update(access_keys)
+        self._issued.set()
+
     async def fetch_secrets(self) -> None:
         """Fetch secrets of new keypairs, so that signatures are checked while users is away."""
         pause_s = RETRY_FIRST_S
+        self._fetch(self._directory.keypairs)
         while True:
             await self._issued.wait()
             self._issued.clear()
-            problem = await self._secrets.prefetch(tuple(self._directory.keypairs))
+            wanted, self._unfetched = self._unfetched, set()
+            problem = await self._secrets.prefetch(wanted)
+            for access_key in wanted:
+                if access_key not in self._directory.keypairs:
+                    self._secrets.forget(access_key)  # deleted while its secret was on the way
             if problem is None:
                 pause_s = RETRY_FIRST_S
                 continue
-            self._issued.set()
+            self._fetch(wanted)
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, RETRY_LAST_S)
 

@@ -22,6 +22,8 @@ from shared.contracts.scheduler import (
 from shared.contracts.users import (
     DomainChanged,
     DomainCreated,
+    KeypairDeactivated,
+    KeypairDeleted,
     KeypairEvent,
     KeypairRateLimited,
     KeypairSecretRevealed,
@@ -32,9 +34,12 @@ from shared.contracts.users import (
     ProjectMemberAdded,
     ProjectMemberRemoved,
     ProjectMemberRoleSet,
+    UserDeactivated,
+    UserErased,
     UserEvent,
     UserLoginBlocked,
     UserMainKeypairSwitched,
+    UserRoleChanged,
 )
 from shared.eventlog.records import Recorded
 from shared.projections.projection import Commit
@@ -80,8 +85,17 @@ class Follower:
                 self._live.publish(topic, key, owner=owner, mark=mark)
             if group is not None:
                 self._live.publish(f"queue:{group}", mark=mark)
-            if isinstance(recorded.event, LoginEnded):
-                self._live.end_login(recorded.event.login_id)
+            self._end_streams(recorded.event)
+
+    def _end_streams(self, event: Event) -> None:
+        """End the open streams of whoever was just refused, or may see something else now."""
+        match event:
+            case LoginEnded():
+                self._live.end_credential(event.login_id)
+            case KeypairDeactivated() | KeypairDeleted():
+                self._live.end_credential(event.access_key)
+            case UserDeactivated() | UserErased() | UserRoleChanged():
+                self._live.end_user(event.user_id)
 
     def _group(self, recorded: Recorded) -> str | None:
         """Return the group whose queue an event changes."""

@@ -44,10 +44,10 @@ class Subscription:
     """
 
     def __init__(
-        self, user_id: str, topics: frozenset[str], may_see: MaySee, login_id: str | None = None
+        self, user_id: str, topics: frozenset[str], may_see: MaySee, credential: str | None = None
     ) -> None:
         self.user_id = user_id
-        self.login_id = login_id
+        self.credential = credential
         self.topics = topics
         self.is_closed = False
         self._may_see = may_see
@@ -100,13 +100,13 @@ class LiveHub:
         topics: frozenset[str],
         may_see: MaySee = _sees_everything,
         *,
-        login_id: str | None = None,
+        credential: str | None = None,
     ) -> Subscription | None:
-        """Open a stream, which ends with its log-in; None when there are too many."""
+        """Open a stream, which ends with its log-in or keypair; None when there are too many."""
         mine = sum(1 for item in self._subscriptions if item.user_id == user_id)
         if len(self._subscriptions) >= CONNECTIONS_MAX or mine >= CONNECTIONS_PER_USER_MAX:
             return None
-        subscription = Subscription(user_id, topics, may_see, login_id)
+        subscription = Subscription(user_id, topics, may_see, credential)
         self._subscriptions.add(subscription)
         for topic in topics:
             self._by_topic.setdefault(topic, set()).add(subscription)
@@ -136,10 +136,16 @@ class LiveHub:
         for subscription in self._by_topic.get(topic, ()):
             subscription.offer(topic, key, owner, mark)
 
-    def end_login(self, login_id: str) -> None:
-        """End the streams that were opened with a log-in that is over."""
+    def end_credential(self, credential: str) -> None:
+        """End the streams that were opened with a log-in or a keypair that is no longer good."""
         for subscription in tuple(self._subscriptions):
-            if subscription.login_id == login_id:
+            if subscription.credential == credential:
+                subscription.close()
+
+    def end_user(self, user_id: str) -> None:
+        """End a user's streams: what they may see, if anything, is decided anew."""
+        for subscription in tuple(self._subscriptions):
+            if subscription.user_id == user_id:
                 subscription.close()
 
     def close(self) -> None:

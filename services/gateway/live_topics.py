@@ -49,7 +49,7 @@ async def allowed_topics(
             if isinstance(found, Rejection):
                 return found
     return gateway.live.subscribe(
-        principal.user_id, topics, _filter(gateway, principal), login_id=principal.login_id
+        principal.user_id, topics, _filter(gateway, principal), credential=principal.credential
     )
 
 

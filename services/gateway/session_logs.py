@@ -42,7 +42,9 @@ async def _followed(
 ) -> AsyncIterator[bytes]:
     topics = frozenset({f"session:{session_id}"})
     principal = call.caller()
-    subscription = gateway.live.subscribe(principal.user_id, topics, login_id=principal.login_id)
+    subscription = gateway.live.subscribe(
+        principal.user_id, topics, credential=principal.credential
+    )
     if subscription is None:
         raise Refused(unavailable("too_many_streams", "Too many streams are open; close one.", 5))
     return _pieces(gateway, subscription, session_id, wanted)

@@ -85,9 +85,8 @@ class Authenticator:
         parsed = parse(request)
         if isinstance(parsed, Rejection):
             return parsed
-        keypair = self._directory.keypairs.get(parsed.keyid)
         secret: str | None = None
-        if keypair is not None:
+        if parsed.keyid in self._directory.keypairs:
             found = self._secrets.cached(parsed.keyid) or await self._secrets.of(parsed.keyid)
             if isinstance(found, Rejection):
                 return found
@@ -96,9 +95,12 @@ class Authenticator:
         verified = verify(request, parsed, secret, now=now, nonces=self._nonces)
         if isinstance(verified, Rejection):
             return verified
-        # the caller holds the secret, so from here on it may be told what is wrong with the key
+        # the caller holds the secret, so from here on it may be told what is wrong with the key;
+        # it is looked up only now, as it may have changed while its secret was asked for
+        keypair = self._directory.keypairs.get(parsed.keyid)
         user = self._directory.users.get(keypair.user_id) if keypair is not None else None
         if keypair is None or user is None:
+            self._secrets.forget(parsed.keyid)
             return SIGNATURE_INVALID
         if keypair.status != "active":
             return _unauthenticated("keypair_inactive", "This keypair is not active.")

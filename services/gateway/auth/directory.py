@@ -1,7 +1,8 @@
 """Who exists and what proves it, in memory: authentication never asks the database.
 
 It is loaded from the read models before the projections run and then follows them, event by event,
-after each commit.
+after each commit. What this gateway was just told by the users service it takes in at once
+(`foresee`), so a revocation holds for the next request here however far behind the tables are.
 """
 
 from datetime import datetime
@@ -9,18 +10,31 @@ from typing import Final
 
 import asyncpg
 import msgspec
+from msgspec import UNSET
 
+from shared.contracts.base import Event
 from shared.contracts.users import (
+    KeypairActivated,
+    KeypairDeactivated,
+    KeypairDeleted,
     KeypairIssued,
+    KeypairRateLimitSet,
     KeypairStatus,
     LoginEnded,
     LoginStarted,
     Role,
+    UserActivated,
     UserCreated,
+    UserDeactivated,
+    UserErased,
+    UserFlagsChanged,
+    UserMainKeypairSwitched,
+    UserRoleChanged,
     UserStatus,
 )
 from shared.eventlog.records import Recorded
 
+SOURCE: Final = "users"
 _USERS: Final = "select id, role, status, domain, sudo_session_enabled, main_access_key from users"
 _KEYPAIRS: Final = "select access_key, user_id, status, rate_limit from keypairs"
 _LOGINS: Final = (
@@ -66,17 +80,34 @@ class Directory:
         self.keypairs: dict[str, KnownKeypair] = {}
         self._logins: dict[str, KnownLogin] = {}
         self._hashes: dict[str, str] = {}
+        self._position = 0
+        self._meanwhile: list[Event] | None = None
 
     async def load(self, pool: asyncpg.Pool, now: datetime) -> None:
-        """Read everyone from the read models, in place of what was known."""
-        users = await pool.fetch(_USERS)
-        keypairs = await pool.fetch(_KEYPAIRS)
-        logins = await pool.fetch(_LOGINS, now)
+        """Read everyone from the read models, in place of what was known.
+
+        What arrives while it reads is taken in again on top: an event says what is, not what is
+        different, so one that the tables showed already does no harm.
+        """
+        meanwhile: list[Event] = []
+        self._meanwhile = meanwhile
+        try:
+            async with (
+                pool.acquire() as connection,
+                connection.transaction(isolation="repeatable_read", readonly=True),
+            ):
+                users = await connection.fetch(_USERS)
+                keypairs = await connection.fetch(_KEYPAIRS)
+                logins = await connection.fetch(_LOGINS, now)
+        finally:
+            self._meanwhile = None
         self.users = {row["id"]: _user(row) for row in users}
         self.keypairs = {row["access_key"]: KnownKeypair(*row) for row in keypairs}
         self._logins, self._hashes = {}, {}
         for row in logins:
             self.admit(KnownLogin(*row))
+        for event in meanwhile:
+            self._follow(event)
 
     def admit(self, login: KnownLogin) -> None:
         """Accept a token from now on."""
@@ -98,30 +129,80 @@ class Directory:
 
     def apply(self, recorded: Recorded) -> None:
         """Follow one event of the users service; others are of no interest here."""
-        event = recorded.event
-        if isinstance(event, UserCreated):
-            known = self.users.get(event.user_id)
-            main = known.main_access_key if known else None
-            self.users[event.user_id] = KnownUser(
-                event.user_id,
-                event.role,
-                event.status,
-                event.domain,
-                event.sudo_session_enabled,
-                main,
-            )
-        elif isinstance(event, KeypairIssued):
-            self.keypairs[event.access_key] = KnownKeypair(
-                event.access_key, event.user_id, event.status, event.rate_limit
-            )
-            if event.is_main and event.user_id in self.users:
-                self.users[event.user_id].main_access_key = event.access_key
-        elif isinstance(event, LoginStarted):
-            self.admit(
-                KnownLogin(event.login_id, event.user_id, event.token_hash, event.expires_at)
-            )
-        elif isinstance(event, LoginEnded):
-            self._drop(event.login_id)
+        self._position = max(self._position, recorded.position)
+        self._take(recorded.event)
+
+    def foresee(self, position: int, event: Event) -> None:
+        """Take in what the users service has accepted at `position`, unless it was followed."""
+        if position > self._position:
+            self._take(event)
+
+    def _take(self, event: Event) -> None:
+        if self._meanwhile is not None:
+            self._meanwhile.append(event)
+        self._follow(event)
+
+    def _follow(self, event: Event) -> None:
+        match event:
+            case LoginStarted():
+                self.admit(
+                    KnownLogin(event.login_id, event.user_id, event.token_hash, event.expires_at)
+                )
+            case LoginEnded():
+                self._drop(event.login_id)
+            case KeypairIssued():
+                self._issued(event)
+            case KeypairActivated() | KeypairDeactivated() | KeypairRateLimitSet():
+                self._keypair(event)
+            case KeypairDeleted():
+                self.keypairs.pop(event.access_key, None)
+            case UserCreated():
+                self._created(event)
+            case _:
+                self._user(event)
+
+    def _created(self, event: UserCreated) -> None:
+        known = self.users.get(event.user_id)
+        self.users[event.user_id] = KnownUser(
+            event.user_id,
+            event.role,
+            event.status,
+            event.domain,
+            event.sudo_session_enabled,
+            known.main_access_key if known else None,
+        )
+
+    def _issued(self, event: KeypairIssued) -> None:
+        self.keypairs[event.access_key] = KnownKeypair(
+            event.access_key, event.user_id, event.status, event.rate_limit
+        )
+        if event.is_main and event.user_id in self.users:
+            self.users[event.user_id].main_access_key = event.access_key
+
+    def _keypair(self, event: KeypairActivated | KeypairDeactivated | KeypairRateLimitSet) -> None:
+        keypair = self.keypairs.get(event.access_key)
+        if keypair is None:
+            return
+        if isinstance(event, KeypairRateLimitSet):
+            keypair.rate_limit = event.rate_limit
+        else:
+            keypair.status = "active" if isinstance(event, KeypairActivated) else "inactive"
+
+    def _user(self, event: Event) -> None:
+        user = self.users.get(getattr(event, "user_id", ""))
+        if user is None:
+            return
+        match event:
+            case UserActivated():
+                user.status = "active"
+            case UserDeactivated() | UserErased():
+                user.status = "inactive"
+            case UserRoleChanged():
+                user.role = event.role
+            case UserMainKeypairSwitched():
+                user.main_access_key = event.access_key
+            case UserFlagsChanged() if event.sudo_session_enabled is not UNSET:
+                user.sudo_session_enabled = event.sudo_session_enabled
 
     def _drop(self, login_id: str) -> None:
         token_hash = self._hashes.pop(login_id, None)

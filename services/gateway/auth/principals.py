@@ -20,7 +20,11 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     access_key: str | None = None
     login_id: str | None = None
 
+    @property
+    def credential(self) -> str | None:
+        """What the caller proved itself with: an access key or the id of a log-in session."""
+        return self.access_key if self.access_key is not None else self.login_id
+
     def actor(self) -> Actor:
         """Return the caller as events name them, with the credential that was used."""
-        credential = self.access_key if self.access_key is not None else self.login_id
-        return Actor(kind="user", id=self.user_id, credential=credential)
+        return Actor(kind="user", id=self.user_id, credential=self.credential)

@@ -145,9 +145,9 @@ class Edge:
                 limit = self._directory.keypairs[found.access_key].rate_limit
                 now = self._clock.monotonic()
                 call.allowance = self._limits.take(found.access_key, limit, now)
-                self._limits.touch(found.access_key, self._clock.now())
                 if call.allowance.rejection is not None:
                     raise Refused(call.allowance.rejection)
+                self._limits.touch(found.access_key, self._clock.now())
 
 
 def _call(scope: Scope) -> Call:

@@ -71,7 +71,7 @@ async def test_one_user_cannot_take_all_streams():
 
 async def test_a_stream_ends_with_the_log_in_that_opened_it():
     live = hub()
-    mine = live.subscribe("u", frozenset({"sessions"}), login_id="l1")
-    other = live.subscribe("u", frozenset({"sessions"}), login_id="l2")
-    live.end_login("l1")
+    mine = live.subscribe("u", frozenset({"sessions"}), credential="l1")
+    other = live.subscribe("u", frozenset({"sessions"}), credential="l2")
+    live.end_credential("l1")
     assert (mine.is_closed, other.is_closed) == (True, False)
