@@ -16,7 +16,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final, NamedTuple
 
 from shared.contracts.base import Sealed
-from shared.security.sealing import KEY_BYTES, Keyring, aes_open, aes_seal
+from shared.security.aes import KEY_BYTES, aes_open, aes_seal
+from shared.security.sealing import Keyring
 
 TRANSPORT: Final = "transport"
 _VERSION: Final = 1

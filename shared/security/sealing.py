@@ -9,160 +9,87 @@ another row does not open.
     sealed = keyring.seal("transport", token, context=user_id)
     token = keyring.open_text("transport", sealed, context=user_id)
 
-Rotation adds a version: new values use it, old values still open under theirs. A node never gets
-the master keys, only `keyring.node_key(agent_id)`, which seals and opens exactly what the keyring
-seals for the purpose `node:<agent>`.
+Rotation (`rotation`) adds a version to the file: new values use it, old values still open under
+theirs. Whoever loaded the file before notices by itself: at the next value that is sealed, or at
+the first that it is to open under a version it does not know. A node never gets the master keys,
+only `keyring.node_key(agent_id)`, which seals and opens exactly what the keyring seals for the
+purpose `node:<agent>`.
 """
 
-import base64
-import binascii
 import hmac
-import os
 import secrets
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Self
 
-import msgspec
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from shared.contracts.base import Sealed
+from shared.observability.logging import get_logger
+from shared.security import key_file
+from shared.security.aes import KEY_BYTES, SealBroken, aes_open, aes_seal, hkdf_sha256, version_of
+from shared.security.key_file import KeyFile, KeyFileError
 
-KEY_BYTES: Final = 32
-NONCE_BYTES: Final = 12
-FILE_FORMAT: Final = 1
-_OTHERS: Final = stat.S_IRWXO | stat.S_IWGRP | stat.S_IXGRP
+__all__ = ["KeyFileError", "Keyring", "NodeKey", "SealBroken"]
+
 _DERIVED_MAX: Final = 4096
-
-
-class SealBroken(Exception):  # noqa: N818  # reads as what happened, like the other outcomes
-    """A sealed value does not open: altered, of another purpose or context, or its key is gone."""
-
-
-class KeyFileError(Exception):
-    """A key file is missing, unreadable, open to others, or not what it should be."""
-
-
-class _KeyFile(msgspec.Struct, forbid_unknown_fields=True):
-    """The JSON of a key file; keys are base64url without padding, by version."""
-
-    format: int
-    current: int
-    keys: dict[str, str]
-    agent_id: str | None = None
-
-
-def encode64(raw: bytes) -> str:
-    """Return base64url without padding."""
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-
-
-def decode64(text: str) -> bytes:
-    """Return the bytes of strict, canonical base64url without padding; ValueError otherwise."""
-    raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-    if encode64(raw) != text:
-        raise ValueError("not canonical base64url")
-    return raw
-
-
-def hkdf_sha256(key: bytes, info: str) -> bytes:
-    """Derive 32 bytes for `info` from a uniformly random key (RFC 5869, no salt, one block)."""
-    extracted = hmac.digest(b"\0" * 32, key, "sha256")
-    return hmac.digest(extracted, info.encode() + b"\x01", "sha256")
-
-
-def aes_seal(version: int, key: bytes, label: str, plaintext: bytes) -> Sealed:
-    """Seal under one AES-256 key; `label` is authenticated together with the version."""
-    nonce = os.urandom(NONCE_BYTES)
-    ciphertext = AESGCM(key).encrypt(nonce, plaintext, f"{version}\0{label}".encode())
-    return f"{version}.{encode64(nonce + ciphertext)}"
-
-
-def aes_open(version: int, key: bytes, label: str, sealed: Sealed) -> bytes:
-    """Open what `aes_seal` made; SealBroken when anything differs."""
-    prefix, _, text = sealed.partition(".")
-    try:
-        raw = decode64(text)
-        if prefix != str(version):
-            raise SealBroken(f"sealed under key version {prefix[:8]!r}, not {version}")
-        return AESGCM(key).decrypt(
-            raw[:NONCE_BYTES], raw[NONCE_BYTES:], f"{version}\0{label}".encode()
-        )
-    except (InvalidTag, ValueError, binascii.Error) as error:
-        raise SealBroken("a sealed value does not open") from error
-
-
-def version_of(sealed: Sealed) -> int:
-    """Return the key version of a sealed value; SealBroken when it has none."""
-    prefix = sealed.partition(".")[0]
-    if not (prefix.isascii() and prefix.isdigit() and len(prefix) <= 6):
-        raise SealBroken("a sealed value names no key version")
-    return int(prefix)
-
-
-def _read(path: Path) -> _KeyFile:
-    try:
-        mode = path.stat().st_mode
-        raw = path.read_bytes()
-    except OSError as error:
-        raise KeyFileError(f"cannot read the key file {path}: {error.strerror}") from error
-    if mode & _OTHERS:
-        raise KeyFileError(f"the key file {path} is open to others: set its mode to 0600")
-    try:
-        content = msgspec.json.decode(raw, type=_KeyFile)
-    except msgspec.DecodeError as error:
-        raise KeyFileError(f"the key file {path} is not a key file") from error
-    if content.format != FILE_FORMAT:
-        raise KeyFileError(f"the key file {path} has the unknown format {content.format}")
-    return content
-
-
-def _write(path: Path, content: _KeyFile) -> None:
-    """Write a new file or replace one atomically; it is never readable by others."""
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(msgspec.json.encode(content))
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
+logger = get_logger(__name__)
 
 
 class _VersionedKeys:
-    """Secret keys by version, of which one is current."""
+    """Secret keys by version, of which one is current; perhaps from a file that may gain more."""
 
     def __init__(self, keys: Mapping[int, bytes], current: int) -> None:
-        if current not in keys or any(len(key) != KEY_BYTES for key in keys.values()):
-            raise KeyFileError("a key file needs 32-byte keys and a current version among them")
+        key_file.check(keys, current)
         self._keys = dict(keys)
+        self._path: Path | None = None
+        self._stamp: tuple[int, ...] | None = None
         self.current = current
 
     def __repr__(self) -> str:
         """Return the versions; the keys themselves are never shown."""
         return f"<{type(self).__name__} current={self.current} versions={sorted(self._keys)}>"
 
-    def _content(self) -> _KeyFile:
-        keys = {str(version): encode64(key) for version, key in sorted(self._keys.items())}
-        return _KeyFile(format=FILE_FORMAT, current=self.current, keys=keys)
+    def follow(self, path: Path, stamp: tuple[int, ...] | None) -> Self:
+        """Take in from now on what the file at `path` gains after its state `stamp`."""
+        self._path, self._stamp = path, stamp
+        return self
+
+    def refresh(self) -> None:
+        """Take in what the file has gained since it was last read; costs a look at its date.
+
+        A file that is gone, broken, or of other keys is refused, and told once in the log: what
+        is known already stays in force.
+        """
+        if self._path is None:
+            return
+        stamp = key_file.stamp(self._path)
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        try:
+            found = key_file.read(self._path)
+            self._take(found)
+        except KeyFileError as problem:
+            logger.error("key_file_refused", problem=str(problem))  # noqa: TRY400  # nothing to trace
+        else:
+            logger.info("key_file_read", current=self.current, versions=sorted(self._keys))
+
+    def _take(self, found: KeyFile) -> None:
+        is_kept = all(found.keys.get(version) == key for version, key in self._keys.items())
+        if not is_kept or min(found.keys) != min(self._keys):
+            raise KeyFileError(f"the key file {self._path} is not the one that was, with more keys")
+        self._keys = dict(found.keys)
+        self.current = found.current
+
+    def _file(self, agent_id: str | None = None) -> KeyFile:
+        return KeyFile(self._keys, self.current, agent_id)
 
     def _version(self, sealed: Sealed) -> int:
         version = version_of(sealed)
         if version not in self._keys:
+            self.refresh()
+        if version not in self._keys:
             raise SealBroken(f"the key of version {version} is gone")
         return version
-
-
-def _parse_keys(path: Path, content: _KeyFile) -> dict[int, bytes]:
-    try:
-        return {int(version): decode64(text) for version, text in content.keys.items()}
-    except ValueError as error:
-        raise KeyFileError(f"the key file {path} holds something that is not a key") from error
 
 
 class NodeKey(_VersionedKeys):
@@ -175,17 +102,19 @@ class NodeKey(_VersionedKeys):
     @classmethod
     def load(cls, path: Path | str) -> Self:
         """Load a node's key file; KeyFileError when it is missing, open to others or broken."""
-        content = _read(Path(path))
-        if content.agent_id is None:
+        stamp = key_file.stamp(Path(path))
+        found = key_file.read(Path(path))
+        if found.agent_id is None:
             raise KeyFileError(f"the key file {path} names no agent")
-        return cls(content.agent_id, _parse_keys(Path(path), content), content.current)
+        return cls(found.agent_id, found.keys, found.current).follow(Path(path), stamp)
 
     def save(self, path: Path | str) -> None:
         """Write the key file (mode 0600), replacing an older one atomically."""
-        _write(Path(path), msgspec.structs.replace(self._content(), agent_id=self.agent_id))
+        key_file.write(Path(path), self._file(self.agent_id))
 
     def seal(self, plaintext: bytes | str, *, context: str) -> Sealed:
         """Seal for this node; the keyring opens it with purpose `node:<agent>`."""
+        self.refresh()
         raw = plaintext.encode() if isinstance(plaintext, str) else plaintext
         label = _label(f"node:{self.agent_id}", context)
         return aes_seal(self.current, self._keys[self.current], label, raw)
@@ -199,6 +128,11 @@ class NodeKey(_VersionedKeys):
     def open_text(self, sealed: Sealed, *, context: str) -> str:
         """Open a text that was sealed for this node; SealBroken otherwise."""
         return self.open(sealed, context=context).decode()
+
+    def _take(self, found: KeyFile) -> None:
+        if found.agent_id != self.agent_id:
+            raise KeyFileError(f"the key file {self._path} is of another agent")
+        super()._take(found)
 
 
 def _label(purpose: str, context: str) -> str:
@@ -222,20 +156,37 @@ class Keyring(_VersionedKeys):
     @classmethod
     def load(cls, path: Path | str) -> Self:
         """Load the key file; KeyFileError when it is missing, open to others or broken."""
-        content = _read(Path(path))
-        return cls(_parse_keys(Path(path), content), content.current)
+        stamp = key_file.stamp(Path(path))
+        found = key_file.read(Path(path))
+        if found.agent_id is not None:
+            raise KeyFileError(f"the key file {path} is a node's, not the master keys'")
+        return cls(found.keys, found.current).follow(Path(path), stamp)
 
     def save(self, path: Path | str) -> None:
         """Write the key file (mode 0600), replacing an older one atomically."""
-        _write(Path(path), self._content())
+        key_file.write(Path(path), self._file())
+
+    @property
+    def newest(self) -> int:
+        """The highest version; it is not the current one while a rotation is under way."""
+        return max(self._keys)
+
+    def staged(self) -> Self:
+        """Return this keyring with one more master key, which nothing is sealed with yet."""
+        keys = {**self._keys, self.newest + 1: secrets.token_bytes(KEY_BYTES)}
+        return type(self)(keys, self.current)
+
+    def advanced(self) -> Self:
+        """Return this keyring with its newest master key as the current one."""
+        return type(self)(self._keys, self.newest)
 
     def rotated(self) -> Self:
         """Return this keyring with one more master key, which becomes the current one."""
-        version = max(self._keys) + 1
-        return type(self)({**self._keys, version: secrets.token_bytes(KEY_BYTES)}, version)
+        return self.staged().advanced()
 
     def seal(self, purpose: str, plaintext: bytes | str, *, context: str) -> Sealed:
         """Seal under the current master key for one purpose, bound to `context`."""
+        self.refresh()
         raw = plaintext.encode() if isinstance(plaintext, str) else plaintext
         key = self._key(self.current, purpose)
         return aes_seal(self.current, key, _label(purpose, context), raw)
@@ -259,6 +210,7 @@ class Keyring(_VersionedKeys):
 
     def node_key(self, agent_id: str) -> NodeKey:
         """Return what the node `agent_id` is given instead of this keyring."""
+        self.refresh()
         purpose = f"node:{agent_id}"
         keys = {version: self._key(version, purpose) for version in self._keys}
         return NodeKey(agent_id, keys, self.current)
