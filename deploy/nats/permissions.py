@@ -13,6 +13,7 @@ from deploy.nats.configuration import NatsUser
 from shared.contracts.subjects import (
     DESIRED_BUCKET,
     all_heartbeats,
+    all_keypair_uses,
     command_subject,
     event_stream,
     events_of,
@@ -78,7 +79,7 @@ def _service(name: str) -> tuple[list[str], list[str]]:
         publish += [_api(line, DESIRED_STREAM) for line in (*_READING, *_KEEPING)]
     if name == GATEWAY:
         subscribe.append("tel.>")
-        publish.append("node.*.log")
+        publish += ["node.*.log", all_keypair_uses()]
         publish += [command_subject(service, _ANYTHING) for service in INNER_SERVICES]
         publish += [query_subject(service, _ANYTHING) for service in INNER_SERVICES]
     return publish, subscribe

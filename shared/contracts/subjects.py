@@ -57,6 +57,16 @@ def queue_subject(resource_group: str) -> str:
     return f"tel.scheduler.queue.{token(resource_group)}"
 
 
+def keypair_use_subject(gateway: str) -> str:
+    """Return the subject on which a gateway tells the others what it has accepted."""
+    return f"tel.gateway.use.{token(gateway)}"
+
+
+def all_keypair_uses() -> str:
+    """Return the subject that matches what every gateway tells the others."""
+    return "tel.gateway.use.*"
+
+
 def node_log_subject(agent_id: str) -> str:
     """Return the subject on which a node answers for its kernels' logs."""
     return f"node.{token(agent_id)}.log"

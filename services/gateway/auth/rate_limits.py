@@ -89,26 +89,18 @@ class RateLimits:
         """Count requests that another gateway has accepted a moment ago."""
         self._window(access_key, now).others.add(now, count, COARSE_S)
 
-    def restore(
-        self, found: Mapping[str, Iterable[tuple[float, int]]], now: float, *, kept_s: float = 0.0
-    ) -> None:
-        """Set what other gateways have accepted, by key as (age in seconds, count).
+    def restore(self, stored: Mapping[str, Iterable[tuple[float, int]]], now: float) -> None:
+        """Take in what other processes have stored, by key as (age in seconds, count).
 
-        What was heard in the last `kept_s` seconds stays as it was heard; of `found` only what is
-        older is taken.
+        It replaces what was heard of them where it is more: something was not heard then.
         """
-        for access_key in {*self._windows, *found}:
-            window = self._window(access_key, now, makes_room=False)
-            recent = window.others.since(now - kept_s)
+        for access_key, entries in stored.items():
             others = Tally()
-            ages = sorted(found.get(access_key, ()), reverse=True)
-            for age_s, count in ages:
-                if kept_s <= age_s < WINDOW_S:
-                    others.add(now - age_s, count, COARSE_S)
-            for moment, count in recent:
-                others.add(moment, count, COARSE_S)
-            window.others = others
-        self._forget_idle(now, len(self._windows))
+            for age_s, count in sorted(entries, reverse=True):
+                others.add(now - max(0.0, age_s), count, COARSE_S)
+            window = self._window(access_key, now)
+            if others.count(now) > window.others.count(now):
+                window.others = others
 
     def touch(self, access_key: str, at: datetime) -> None:
         """Note when a key was last used."""
@@ -126,12 +118,11 @@ class RateLimits:
         window = self._windows.get(access_key)
         return 0 if window is None else window.count(now)
 
-    def _window(self, access_key: str, now: float, *, makes_room: bool = True) -> Window:
+    def _window(self, access_key: str, now: float) -> Window:
         window = self._windows.get(access_key)
         if window is None:
             window = self._windows[access_key] = Window()
-            if makes_room:
-                self._forget_idle(now, _SCAN_MAX)
+            self._forget_idle(now)
         else:
             self._windows.move_to_end(access_key)
         return window
@@ -144,9 +135,9 @@ class RateLimits:
         if self._on_refuse is not None:
             self._on_refuse(access_key, limit)
 
-    def _forget_idle(self, now: float, scan: int) -> None:
+    def _forget_idle(self, now: float) -> None:
         """Drop keys whose window is empty; a busy key is only dropped beyond the bound."""
-        for _ in range(min(scan, len(self._windows) - 1)):
+        for _ in range(min(_SCAN_MAX, len(self._windows) - 1)):
             key, window = next(iter(self._windows.items()))
             if len(self._windows) <= self._keys_max and not window.is_idle(now):
                 return

@@ -59,16 +59,6 @@ class Tally:
         index = bisect_right(self._moments, horizon, self._first)
         return 0 if index == self._first else self._sums[index - 1] - self._before()
 
-    def since(self, moment: float) -> list[tuple[float, int]]:
-        """Return the entries (moment, count) that are younger than `moment`."""
-        start = bisect_right(self._moments, moment, self._first)
-        found = []
-        before = self._sums[start - 1] if start else 0
-        for index in range(start, len(self._moments)):
-            found.append((self._moments[index], self._sums[index] - before))
-            before = self._sums[index]
-        return found
-
     def _before(self) -> int:
         return self._sums[self._first - 1] if self._first else 0
 
