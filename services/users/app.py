@@ -4,11 +4,13 @@ from typing import Final
 
 from services.users.bootstrap import Bootstrap
 from services.users.creation import UserCreation
-from services.users.handlers import PeerQueries, serve
+from services.users.handlers import PeerQueries, serve, serve_logins
 from services.users.keypairs import Keypairs
 from services.users.known_policies import KnownPolicies
 from services.users.logins import Logins
+from services.users.passwords import Passwords
 from services.users.settings import UsersSettings
+from services.users.totp import Totp
 from services.users.vault import Vault
 from shared.eventlog.codecs import codec_for
 from shared.projections.replica import Replica
@@ -49,8 +51,14 @@ async def compose(runtime: ServiceRuntime) -> None:
     logins = Logins(log, keyring, hasher, runtime.clock, lifetime_s=settings.login_lifetime_s)
     await Bootstrap(log, keyring, hasher).run(settings.bootstrap_file)
     keypairs = Keypairs(log, keyring, policies, runtime.clock)
+    serve_logins(
+        runtime.commands,
+        logins,
+        Passwords(log, keyring, hasher, runtime.clock),
+        Totp(log, keyring, runtime.clock),
+    )
     peers = PeerQueries(Vault(log.pool, keyring))
-    await serve(runtime.commands, runtime.queries, creation, logins, keypairs, peers)
+    await serve(runtime.commands, runtime.queries, creation, keypairs, peers)
 
 
 def main() -> int:

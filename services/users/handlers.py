@@ -5,10 +5,15 @@ from typing import Final
 from services.users.creation import UserCreation
 from services.users.keypairs import Keypairs
 from services.users.logins import Logins
+from services.users.passwords import Passwords
+from services.users.totp import Totp
 from services.users.vault import Vault
 from shared.contracts.base import Sealed
 from shared.contracts.users import (
+    BeginTotp,
     ChangeKeypair,
+    ChangeOwnPassword,
+    ConfirmTotp,
     CreateUser,
     DeleteKeypair,
     GetKeypairSecrets,
@@ -16,6 +21,7 @@ from shared.contracts.users import (
     IssueKeypair,
     LogIn,
     LogOut,
+    RemoveTotp,
     ReportRateLimited,
     RevealKeypair,
     SwitchMainKeypair,
@@ -54,18 +60,27 @@ class PeerQueries:
         return {"secrets": await self._vault.secret_keys(query.access_keys)}
 
 
+def serve_logins(
+    commands: CommandServer, logins: Logins, passwords: Passwords, totp: Totp
+) -> None:
+    """Register what people do with their own log-in."""
+    commands.handle(LogIn, logins.log_in)
+    commands.handle(LogOut, logins.log_out)
+    commands.handle(ChangeOwnPassword, passwords.change_own)
+    commands.handle(BeginTotp, totp.begin)
+    commands.handle(ConfirmTotp, totp.confirm)
+    commands.handle(RemoveTotp, totp.remove)
+
+
 async def serve(
     commands: CommandServer,
     queries: QueryServer,
     creation: UserCreation,
-    logins: Logins,
     keypairs: Keypairs,
     peers: PeerQueries,
 ) -> None:
-    """Register every handler."""
+    """Register every other handler."""
     commands.handle(CreateUser, creation.create)
-    commands.handle(LogIn, logins.log_in)
-    commands.handle(LogOut, logins.log_out)
     commands.handle(IssueKeypair, keypairs.issue)
     commands.handle(ChangeKeypair, keypairs.change)
     commands.handle(SwitchMainKeypair, keypairs.switch_main)

@@ -1,4 +1,4 @@
-"""Keeps the index (domains, projects, accounts, keypairs, memberships) in step with the log.
+"""Keeps the index (domains, projects, accounts, keypairs, log-ins, …) in step with the log.
 
 It is written in the transaction that appends the events, so it is never behind, and a rule that
 spans several streams can be checked there: against rows that are locked until the commit.
@@ -20,6 +20,8 @@ from shared.contracts.users import (
     KeypairIssued,
     KeypairPolicyAssigned,
     KeypairRateLimitSet,
+    LoginEnded,
+    LoginStarted,
     ProjectChanged,
     ProjectCreated,
     ProjectMemberAdded,
@@ -71,6 +73,9 @@ _KEY_DELETED: Final = "delete from keypairs where access_key = $1"
 _NOT_MAIN: Final = "update keypairs set is_main = false where user_id = $1 and is_main"
 _MAIN: Final = "update keypairs set is_main = true where access_key = $1"
 
+_LOGIN: Final = "insert into logins (login_id, user_id, expires_at) values ($1, $2, $3)"
+_LOGIN_ENDED: Final = "delete from logins where login_id = $1"
+
 _Statement = tuple[str, tuple[Any, ...]]
 
 
@@ -84,7 +89,7 @@ async def index(connection: asyncpg.Connection, writes: Iterable[Write]) -> None
 
 def _statements(event: Event) -> tuple[_Statement, ...]:
     statements = _of_tenants(event) or _of_users(event) or _of_keypairs(event)
-    return statements or ()
+    return statements or _of_logins(event)
 
 
 def _of_tenants(event: Event) -> tuple[_Statement, ...]:
@@ -141,6 +146,15 @@ def _of_keypairs(event: Event) -> tuple[_Statement, ...]:
             return ((_KEY_LIMIT, (event.access_key, event.rate_limit)),)
         case KeypairDeleted():
             return ((_KEY_DELETED, (event.access_key,)),)
+    return ()
+
+
+def _of_logins(event: Event) -> tuple[_Statement, ...]:
+    match event:
+        case LoginStarted():
+            return ((_LOGIN, (event.login_id, event.user_id, event.expires_at)),)
+        case LoginEnded():
+            return ((_LOGIN_ENDED, (event.login_id,)),)
     return ()
 
 

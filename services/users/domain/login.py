@@ -1,7 +1,7 @@
 """A log-in session: one bearer token, from its issue to its end."""
 
 from datetime import datetime
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -9,6 +9,9 @@ from services.users.domain.user import User
 from shared.contracts.base import Event
 from shared.contracts.users import LoginEnded, LoginStarted, LogOut, UsersEvent
 from shared.kernel.rejections import Rejection, conflict, not_found
+
+Code: TypeAlias = Literal["not_needed", "absent", "wrong", "right"]
+GUESSED_WRONG = frozenset({"invalid_credentials", "otp_invalid"})
 
 
 class Login(msgspec.Struct, frozen=True):
@@ -19,8 +22,19 @@ class Login(msgspec.Struct, frozen=True):
     ended: bool = False
 
 
+class Visitor(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of somebody who wants to log in.
+
+    `code` is about the one-time password, and is looked at only when the password is right.
+    """
+
+    user: User
+    password_is_right: bool
+    code: Code = "not_needed"
+
+
 class StartLogin(msgspec.Struct, frozen=True, kw_only=True):
-    """The wish for a session of somebody who gave the right e-mail address and password."""
+    """The wish of a visitor for a session."""
 
     login_id: str
     token_hash: str
@@ -41,9 +55,9 @@ def evolve(state: Login, event: Event) -> Login:
 
 
 def decide(
-    state: Login, command: LoginCommand, context: User | None = None
+    state: Login, command: LoginCommand, context: Visitor | None = None
 ) -> tuple[UsersEvent, ...] | Rejection:
-    """Start a session for an active user (`context`), or end one; ending twice changes nothing."""
+    """Start a session for a visitor (`context`), or end one; ending twice changes nothing."""
     if isinstance(command, StartLogin):
         return _start(state, command, context)
     if state.login_id is None or state.user_id != command.user_id:
@@ -53,18 +67,35 @@ def decide(
     return (LoginEnded(login_id=command.login_id, user_id=command.user_id, reason=command.reason),)
 
 
+def is_wrong_guess(refusal: Rejection) -> bool:
+    """Tell whether a refused log-in counts towards the lock of its address.
+
+    That of an inactive user counts whatever the password was: if only wrong ones did, the lock
+    would tell which one is right.
+    """
+    return refusal.code in GUESSED_WRONG
+
+
 def _start(
-    state: Login, command: StartLogin, user: User | None
+    state: Login, command: StartLogin, visitor: Visitor | None
 ) -> tuple[UsersEvent, ...] | Rejection:
     if state.login_id is not None:
         return conflict("login_exists", "This session was started before.")
-    if user is None or user.user_id is None or user.status == "inactive":
+    if visitor is None or not visitor.password_is_right:
+        return invalid_credentials()
+    user = visitor.user
+    if user.user_id is None or user.status == "inactive":
         return invalid_credentials()
     if user.status == "before_verification":
-        return Rejection(
-            kind="unauthenticated",
-            code="verification_needed",
-            message="The e-mail address has to be verified before the first log-in.",
+        return _unauthenticated(
+            "verification_needed",
+            "The e-mail address has to be verified before the first log-in.",
+        )
+    if visitor.code == "absent":
+        return _unauthenticated("otp_required", "Give the code that your authenticator shows, too.")
+    if visitor.code == "wrong":
+        return _unauthenticated(
+            "otp_invalid", "The code is wrong or was used before; wait for the next one."
         )
     return (
         LoginStarted(
@@ -78,8 +109,10 @@ def _start(
 
 def invalid_credentials() -> Rejection:
     """Return the one answer to a wrong password, an unknown address and an inactive user."""
-    return Rejection(
-        kind="unauthenticated",
-        code="invalid_credentials",
-        message="The e-mail address or the password is not right.",
+    return _unauthenticated(
+        "invalid_credentials", "The e-mail address or the password is not right."
     )
+
+
+def _unauthenticated(code: str, message: str) -> Rejection:
+    return Rejection(kind="unauthenticated", code=code, message=message)

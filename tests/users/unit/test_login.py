@@ -1,4 +1,4 @@
-"""Who gets a log-in session, how it ends, and when an address is locked."""
+"""Who gets a log-in session, and how it ends."""
 
 from datetime import UTC, datetime
 
@@ -6,14 +6,12 @@ import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 
-from services.users.attempts import FailedLogins
 from services.users.domain import login
-from services.users.domain.lockout import FAILURES_MAX, LOCK_S
-from services.users.domain.login import StartLogin
+from services.users.domain.login import Code, StartLogin, Visitor, is_wrong_guess
 from services.users.domain.user import User
-from shared.contracts.users import LoginEnded, LoginStarted, LogOut
+from shared.contracts.users import LoginEnded, LoginStarted, LogOut, UserStatus
 from shared.eventlog.decider import Decider
-from shared.testing.clock import FakeClock
+from shared.kernel.rejections import Rejection
 from shared.testing.spec import given
 
 LOGIN = Decider(login.INITIAL, login.evolve, login.decide)
@@ -25,25 +23,63 @@ END = LogOut(login_id="l-1", user_id="u-1")
 ENDED = LoginEnded(login_id="l-1", user_id="u-1", reason="logout")
 
 
-def test_an_active_user_gets_a_session() -> None:
-    given(LOGIN).when(START, KIM).then(STARTED)
+def visitor(person: User = KIM, *, knows: bool = True, code: Code = "not_needed") -> Visitor:
+    return Visitor(user=person, password_is_right=knows, code=code)
+
+
+@pytest.mark.parametrize("code", ["not_needed", "right"])
+def test_an_active_user_gets_a_session(code: Code) -> None:
+    given(LOGIN).when(START, visitor(code=code)).then(STARTED)
 
 
 @pytest.mark.parametrize(
-    ("person", "code"),
+    ("who", "code"),
     [
         (None, "invalid_credentials"),
-        (User(), "invalid_credentials"),
-        (User(user_id="u-1", status="inactive"), "invalid_credentials"),
-        (User(user_id="u-1", status="before_verification"), "verification_needed"),
+        (visitor(knows=False), "invalid_credentials"),
+        (visitor(User()), "invalid_credentials"),
+        (visitor(User(user_id="u-1", status="inactive")), "invalid_credentials"),
+        (visitor(User(user_id="u-1", status="before_verification")), "verification_needed"),
+        (visitor(code="absent"), "otp_required"),
+        (visitor(code="wrong"), "otp_invalid"),
     ],
 )
-def test_nobody_else_gets_a_session(person: User | None, code: str) -> None:
-    given(LOGIN).when(START, person).rejected(code)
+def test_nobody_else_gets_a_session(who: Visitor | None, code: str) -> None:
+    refusal = given(LOGIN).when(START, who).rejected(code)
+    assert refusal.kind == "unauthenticated"
+
+
+STATUSES: tuple[UserStatus, ...] = ("active", "inactive", "before_verification")
+CODES: tuple[Code, ...] = ("not_needed", "absent", "wrong", "right")
+
+
+@for_all(status=st.sampled_from(STATUSES), one=st.sampled_from(CODES), two=st.sampled_from(CODES))
+def test_whoever_does_not_know_the_password_learns_nothing(
+    status: UserStatus, one: Code, two: Code
+) -> None:
+    known = User(user_id="u-1", status=status)
+    stranger = login.decide(login.INITIAL, START, visitor(User(), knows=False))
+    for code in (one, two):
+        told = login.decide(login.INITIAL, START, visitor(known, knows=False, code=code))
+        assert told == stranger
+
+
+@for_all(knows=st.booleans(), code=st.sampled_from(CODES))
+def test_an_inactive_user_learns_nothing_and_every_guess_counts(knows: bool, code: Code) -> None:  # noqa: FBT001  # drawn
+    idle = User(user_id="u-1", status="inactive")
+    told = login.decide(login.INITIAL, START, visitor(idle, knows=knows, code=code))
+    assert isinstance(told, Rejection)
+    assert told.code == "invalid_credentials"
+    assert is_wrong_guess(told)
+
+
+@pytest.mark.parametrize("code", ["otp_required", "verification_needed"])
+def test_being_told_what_is_missing_is_no_guess(code: str) -> None:
+    assert not is_wrong_guess(Rejection(kind="unauthenticated", code=code, message=""))
 
 
 def test_a_session_starts_once() -> None:
-    given(LOGIN, STARTED).when(START, KIM).rejected("login_exists")
+    given(LOGIN, STARTED).when(START, visitor()).rejected("login_exists")
 
 
 def test_a_session_ends_once() -> None:
@@ -58,39 +94,3 @@ def test_only_its_user_ends_a_session() -> None:
 
 def test_an_absent_session_does_not_end() -> None:
     given(LOGIN).when(END, None).rejected("login_not_found")
-
-
-def test_ten_wrong_passwords_in_a_row_lock_an_address_for_twenty_minutes(
-    fake_clock: FakeClock,
-) -> None:
-    failed = FailedLogins(fake_clock)
-    for _ in range(FAILURES_MAX - 1):
-        failed.add("kim")
-    assert failed.locked_for_s("kim") == 0
-    failed.add("kim")
-    assert failed.locked_for_s("kim") == LOCK_S
-    assert failed.locked_for_s("lee") == 0
-    fake_clock.advance(LOCK_S - 1)
-    assert failed.locked_for_s("kim") == 1
-    fake_clock.advance(1)
-    assert failed.locked_for_s("kim") == 0
-    failed.add("kim")
-    assert failed.locked_for_s("kim") == 0
-
-
-def test_a_right_password_clears_the_count(fake_clock: FakeClock) -> None:
-    failed = FailedLogins(fake_clock)
-    for _ in range(FAILURES_MAX - 1):
-        failed.add("kim")
-    failed.clear("kim")
-    failed.add("kim")
-    assert failed.locked_for_s("kim") == 0
-
-
-@for_all(addresses=st.lists(st.integers(0, 9), max_size=60))
-def test_the_memory_of_wrong_passwords_is_bounded(addresses: list[int]) -> None:
-    failed = FailedLogins(FakeClock(), capacity=3)
-    for address in addresses:
-        failed.add(str(address))
-    locked = [n for n in range(10) if failed.locked_for_s(str(n))]
-    assert len(locked) <= 3
