@@ -9,12 +9,14 @@ from services.gateway.background import Telemetry, Upkeep, seed_queues
 from services.gateway.decorations import Decorations
 from services.gateway.follower import Follower
 from services.gateway.gateway import Gateway
+from services.gateway.history.reading import History
 from services.gateway.http.idempotency import IdempotentAnswers
 from services.gateway.live import LiveHub
 from services.gateway.logs import KernelLogs
 from services.gateway.pages.router import console_routes
 from services.gateway.people_keys import FetchPersonKeys
 from services.gateway.projections.agents import AgentsProjection
+from services.gateway.projections.events import EventsProjection
 from services.gateway.projections.policies import PoliciesProjection
 from services.gateway.projections.sessions import SessionsProjection
 from services.gateway.projections.users import UsersProjection
@@ -43,8 +45,10 @@ async def compose(runtime: ServiceRuntime) -> None:
     if not isinstance(settings, GatewaySettings):
         raise TypeError("the gateway needs its own settings")
     keyring = runtime.keyring()
-    runner = _runner(runtime, keyring)
-    gateway, follower = _parts(runtime, runner, keyring, settings)
+    keys = PersonKeys(keyring, FetchPersonKeys(runtime.query_client))
+    runner = _runner(runtime, keys)
+    history = History(runtime.pool, keys, runner)
+    gateway, follower = _parts(runtime, runner, keyring, settings, history)
     upkeep = Upkeep(
         runner=runner,
         reads=gateway.reads,
@@ -74,8 +78,7 @@ async def compose(runtime: ServiceRuntime) -> None:
     runtime.on_stop(_closing(gateway.live))
 
 
-def _runner(runtime: ServiceRuntime, keyring: Keyring) -> ProjectionRunner:
-    keys = PersonKeys(keyring, FetchPersonKeys(runtime.query_client))
+def _runner(runtime: ServiceRuntime, keys: PersonKeys) -> ProjectionRunner:
     return ProjectionRunner(
         runtime.pool,
         runtime.nats,
@@ -84,12 +87,17 @@ def _runner(runtime: ServiceRuntime, keyring: Keyring) -> ProjectionRunner:
             PoliciesProjection(),
             SessionsProjection(),
             AgentsProjection(),
+            EventsProjection(),
         ],
     )
 
 
 def _parts(
-    runtime: ServiceRuntime, runner: ProjectionRunner, keyring: Keyring, settings: GatewaySettings
+    runtime: ServiceRuntime,
+    runner: ProjectionRunner,
+    keyring: Keyring,
+    settings: GatewaySettings,
+    history: History,
 ) -> tuple[Gateway, Follower]:
     clock, pool = runtime.clock, runtime.pool
     directory, queues, live = Directory(), Queues(clock), LiveHub(clock)
@@ -108,6 +116,7 @@ def _parts(
 
     gateway = Gateway(
         reads=reads,
+        history=history,
         writes=Writes(runtime.command_client, runner, visible_within_s=settings.visible_within_s),
         answers=IdempotentAnswers(pool, keyring, clock),
         tasks=Tasks(keyring, runner, clock),

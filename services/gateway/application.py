@@ -7,6 +7,7 @@ from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 
 from services.gateway.api import agents, auth, documentation, lists, sessions, system, users
+from services.gateway.api import history as timelines
 from services.gateway.api.routing import authorize
 from services.gateway.auth.authenticator import Authenticator
 from services.gateway.gateway import Gateway
@@ -24,6 +25,7 @@ from shared.runtime.http import App
 
 ROUTES: Final[list[HTTPRouteHandler]] = [
     *lists.ROUTES,
+    *timelines.ROUTES,
     *auth.ROUTES,
     *users.ROUTES,
     *sessions.ROUTES,

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 from services.gateway.auth.directory import Directory
 from services.gateway.auth.rate_limits import RateLimits
 from services.gateway.auth.secrets import KeypairSecrets
+from services.gateway.history.reading import History
 from services.gateway.http.idempotency import IdempotentAnswers
 from services.gateway.live import LiveHub
 from services.gateway.logs import KernelLogs
@@ -22,6 +23,7 @@ class Gateway(NamedTuple):
     """The parts of the gateway, for handlers of the API and of the pages."""
 
     reads: ReadModels
+    history: History
     writes: Writes
     answers: IdempotentAnswers
     tasks: Tasks

@@ -140,6 +140,10 @@ class StreamReader:
                     await self._arrived.wait()
             except TimeoutError as problem:
                 raise ReaderLostError(f"{self._stream} has gone silent") from problem
+        return self.arrived()
+
+    def arrived(self) -> list[Delivery]:
+        """Return what has arrived and was not taken yet, without waiting."""
         taken = [_delivery(message) for message in self._buffer]
         self._buffer.clear()
         return taken

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
 import asyncpg
@@ -15,7 +16,7 @@ from shared.observability.logging import get_logger
 from shared.observability.metrics import counter, gauge
 from shared.projections.decoding import GapError, PoisonError, decode, follows
 from shared.projections.generations import Generations
-from shared.projections.projection import NotYet, Projection
+from shared.projections.projection import NotYet, Projection, linger_of
 from shared.projections.transactions import transaction
 
 log = get_logger(__name__)
@@ -91,6 +92,8 @@ class Lane:
         self._serial = serial
         self._advanced = advanced
         self._resume = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._linger_s = linger_of(projection)
         self._patience_s = STALLED_MIN_S
         self._labels = (projection.name, source)
 
@@ -102,6 +105,10 @@ class Lane:
     def resume(self) -> None:
         """Try again at once if it is stalled."""
         self._resume.set()
+
+    def hurry(self) -> None:
+        """Write what has come so far: somebody waits for it."""
+        self._hurry.set()
 
     async def run(self) -> None:
         """Follow the source for good; what is wrong meanwhile is in `stalled` and `waiting`."""
@@ -124,7 +131,18 @@ class Lane:
         async with StreamReader(self._nats, event_stream(self.source), self.position) as reader:
             await self._opened(reader.last_sequence)
             while True:
-                await self._take(await reader.next())
+                deliveries = await reader.next()
+                if self._linger_s and not deliveries[-1].pending:
+                    deliveries += await self._gather(reader)
+                await self._take(deliveries)
+
+    async def _gather(self, reader: StreamReader) -> list[Delivery]:
+        """Return what else comes until somebody waits, or for as long as the projection lingers."""
+        with suppress(TimeoutError):  # nobody waits
+            async with asyncio.timeout(self._linger_s):
+                await self._hurry.wait()
+        self._hurry.clear()
+        return reader.arrived()
 
     async def _take(self, deliveries: Sequence[Delivery]) -> None:
         """Apply what can be applied, up to the first gap or poison, which is then raised."""

@@ -18,6 +18,10 @@ code differs from that of the live generation, or a rebuild is asked for, the ne
 filled beside it from the first event on. Once it has reached what the live one shows, the views
 change over in one transaction. The old tables are dropped a day later.
 A projection has no side effects: a rebuild would repeat them.
+
+In the background. A projection whose readers wait for it themselves (`runner.wait_for` with its
+name) may say `linger_s`: so long it gathers what comes, until somebody waits, and then writes it
+in one transaction. Nobody's writes wait for it, and it is no part of a source's position.
 """
 
 from collections.abc import Iterator, Sequence
@@ -85,6 +89,12 @@ class Projection(Protocol):
         Raise NotYet to be tried again; anything else stops this projection until somebody looks.
         """
         ...
+
+
+def linger_of(projection: Projection) -> float:
+    """Return how long a projection gathers events before it writes them; 0 for one in front."""
+    linger_s: float = getattr(projection, "linger_s", 0.0)
+    return linger_s
 
 
 class Commit(NamedTuple):

@@ -89,7 +89,10 @@ class ProjectionRunner:
             await task
 
     def on_commit(self, listener: Callable[[Commit], None]) -> None:
-        """Call `listener` after each commit of a live generation; it must not raise."""
+        """Call `listener` after each commit of a live generation; it must not raise.
+
+        It is not called for projections in the background.
+        """
         self._commit_listeners.append(listener)
 
     def on_flip(self, listener: Callable[[str], None]) -> None:
@@ -97,7 +100,7 @@ class ProjectionRunner:
         self._flip_listeners.append(listener)
 
     def position(self, source: str) -> int:
-        """Return the position of `source` that every projection of it shows."""
+        """Return the position of `source` that every projection in front of it shows."""
         return min((track.shown(source) for track in self._of(source)), default=0)
 
     async def wait_for(
@@ -108,7 +111,7 @@ class ProjectionRunner:
         *,
         projections: Sequence[str] | None = None,
     ) -> bool:
-        """Wait until the projections of `source` (or only those named) show `position`.
+        """Wait until the projections in front of `source` (or only those named) show `position`.
 
         Returns False when they don't in time, and at once when one of them stands still.
         """
@@ -120,6 +123,9 @@ class ProjectionRunner:
         def over() -> bool:
             return shown() or any(track.stands(source) for track in tracks)
 
+        if not shown():
+            for track in tracks:
+                track.hurry(source)
         try:
             async with asyncio.timeout(timeout_s), self._moved:
                 await self._moved.wait_for(over)
@@ -170,11 +176,12 @@ class ProjectionRunner:
         return [
             track
             for name, track in self._tracks.items()
-            if source in track.projection.sources and (projections is None or name in projections)
+            if source in track.projection.sources
+            and (name in projections if projections is not None else not track.lingers)
         ]
 
     async def _committed(self, track: Track, lane: Lane, events: Sequence[Recorded]) -> None:
-        if events:
+        if events and not track.lingers:
             commit = Commit(track.projection.name, lane.source, lane.position, events)
             for listener in self._commit_listeners:
                 listener(commit)

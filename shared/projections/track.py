@@ -14,7 +14,7 @@ from shared.observability.health import Check
 from shared.observability.logging import get_logger
 from shared.projections.generations import Generation, Generations
 from shared.projections.lane import Lane, RetiredError, is_outage
-from shared.projections.projection import Projection
+from shared.projections.projection import Projection, linger_of
 
 log = get_logger(__name__)
 
@@ -50,6 +50,7 @@ class Track:
         self._committed = committed
         self._flipped = flipped
         self._reload = asyncio.Event()
+        self.lingers = linger_of(projection) > 0
 
     @property
     def is_current(self) -> bool:
@@ -103,6 +104,11 @@ class Track:
         """Try again at once what has stalled."""
         for lane in (*self.lanes.values(), *self._next.values()):
             lane.resume()
+
+    def hurry(self, source: str) -> None:
+        """Gather no longer what somebody waits for."""
+        if source in self.lanes:
+            self.lanes[source].hurry()
 
     def check(self) -> Check:
         """Return the health of what is shown."""

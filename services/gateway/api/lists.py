@@ -7,6 +7,7 @@ from litestar import Request, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.response.base import ASGIResponse
 
+from services.gateway.api.history import SUFFIX, timeline
 from services.gateway.api.routing import answer, call, gateway_of, operation
 from services.gateway.documents.agents import AgentDocument, ImageDocument
 from services.gateway.documents.keypairs import KeypairDocument
@@ -98,9 +99,12 @@ def _list_route(path: str, resource: Resource, document: type) -> HTTPRouteHandl
 
 def _one_route(path: str, resource: Resource, document: type) -> HTTPRouteHandler:
     async def handler(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
-        asked = call(request)
+        asked, gateway = call(request), gateway_of(request)
+        key = key.lstrip("/")
+        if resource is IMAGES and key.endswith(SUFFIX):  # a path takes in whatever follows it
+            return answer(await timeline(gateway, asked, path, key.removesuffix(SUFFIX)))
         no_parameters(asked)
-        found = await gateway_of(request).reads.document(resource, asked.caller(), key.lstrip("/"))
+        found = await gateway.reads.document(resource, asked.caller(), key)
         if isinstance(found, Rejection):
             raise Refused(found)
         return answer(found.encode())

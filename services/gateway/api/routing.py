@@ -12,6 +12,7 @@ from services.gateway.gateway import Gateway
 from services.gateway.http.calls import Call, call_of
 from services.gateway.http.idempotency import Answered
 from services.gateway.http.problems import Refused
+from services.gateway.http.parameters import ListSpec
 from services.gateway.reads.resources import Resource
 from services.gateway.writes import Written
 
@@ -27,7 +28,10 @@ class Parameter(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """What a route does. `answer` is a Struct, or a media type for what is not JSON."""
+    """What a route does. `answer` is a Struct, or a media type for what is not JSON.
+
+    A list says what it allows: by its read model `resource`, or by itself in `listed`.
+    """
 
     action: str
     answer: Any = None
@@ -35,6 +39,7 @@ class Operation(NamedTuple):
     resource: Resource | None = None
     parameters: tuple[Parameter, ...] = ()
     status: int = 200
+    listed: ListSpec | None = None
 
 
 def operation(action: str, **more: Any) -> dict[str, Operation]:

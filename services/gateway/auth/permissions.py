@@ -79,6 +79,7 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
         "sessions.create": Rule("all", "domain", "own", "none"),
         "sessions.terminate": Rule("all", "domain", "own", "none"),
         "queue.list": Rule("all", "domain", "none", "all"),
+        "events.list": _WATCHERS,
         "system.info": _EVERYONE,
         "tasks.read": _SELF,
         "live": _EVERYONE,

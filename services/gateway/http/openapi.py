@@ -106,7 +106,8 @@ def _lists(kept: list[tuple[HTTPRouteHandler, Operation]]) -> dict[str, Any]:
 
 
 def _is_page(found: Operation) -> bool:
-    return found.resource is not None or any(item.name == "limit" for item in found.parameters)
+    is_list = found.resource is not None or found.listed is not None
+    return is_list or any(item.name == "limit" for item in found.parameters)
 
 
 def _ref(name: str) -> dict[str, str]:
@@ -140,8 +141,9 @@ def _parameters(found: Operation, path: str, method: str) -> Iterator[dict[str, 
         yield {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
     for item in found.parameters:
         yield {"name": item.name, "in": "query", "schema": item.schema, "description": item.text}
-    if found.resource is not None:
-        yield from _list_parameters(found.resource.spec)
+    spec = found.resource.spec if found.resource is not None else found.listed
+    if spec is not None:
+        yield from _list_parameters(spec)
     if method in _WRITES and found.action != PUBLIC:
         text = "The same key returns the first answer."
         yield {

@@ -104,6 +104,13 @@ class ReadModels:
         text: str | None = await self.pool.fetchval(statement.sql, *statement.parameters)
         return not_found(resource.noun, key[:64]) if text is None else text
 
+    async def visible(
+        self, resource: Resource, principal: Principal, key: str
+    ) -> Rejection | None:
+        """Return why the caller may not read an object, None when they may."""
+        found = await self.stored(resource, principal, key)
+        return found if isinstance(found, Rejection) else None
+
     async def documents(self, resource: Resource, keys: list[str]) -> list[str]:
         """Return these documents in this order, as far as they exist, whoever may see them."""
         rows = await self.pool.fetch(

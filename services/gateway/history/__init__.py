@@ -1,0 +1,1 @@
+"""What has happened: timelines of objects, the audit log, and what an event changed."""
