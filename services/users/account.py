@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import asyncpg
 
-from services.users.domain import keypair, project, user
+from services.users.domain import keypair, user
 from services.users.domain.profile import normal_email, normal_username
 from services.users.vault import EMAIL, USERNAME, Vault
-from shared.contracts.users import CreateUser, UsersEvent
+from shared.contracts.users import CreateUser, ProjectMemberAdded, UsersEvent
 from shared.eventlog.codec import stream_name
 from shared.eventlog.records import Claim, Write
 from shared.kernel.ids import new_id
@@ -85,17 +85,16 @@ def decide_account(
         is_main=True,
         rate_limit=rate_limit,
     )
-    decisions: list[tuple[str, int | None, tuple[UsersEvent, ...] | Rejection]] = [
-        (stream_name("user", account.user_id), 0, user.decide(user.INITIAL, command, facts)),
-        (stream_name("keypair", account.access_key), 0, keypair.decide(keypair.INITIAL, issue)),
+    decisions: list[tuple[str, tuple[UsersEvent, ...] | Rejection]] = [
+        (stream_name("user", account.user_id), user.decide(user.INITIAL, command, facts)),
+        (stream_name("keypair", account.access_key), keypair.decide(keypair.INITIAL, issue)),
     ]
-    for project_id in projects:
-        state = project.Project(project_id=project_id, domain=command.domain)
-        join = project.AddMember(project_id, account.user_id, command.domain)
-        decisions.append((stream_name("project", project_id), None, project.decide(state, join)))
     writes = []
-    for stream, version, outcome in decisions:
+    for stream, outcome in decisions:
         if isinstance(outcome, Rejection):
             return outcome
-        writes.append(Write(stream, version, outcome))
+        writes.append(Write(stream, 0, outcome))
+    for project_id in projects:
+        joined = ProjectMemberAdded(project_id=project_id, user_id=account.user_id)
+        writes.append(Write(stream_name("project", project_id), None, (joined,)))
     return writes

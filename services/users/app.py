@@ -3,13 +3,16 @@
 from typing import Final
 
 from services.users.bootstrap import Bootstrap
+from services.users.changes import UserChanges
 from services.users.creation import UserCreation
-from services.users.handlers import PeerQueries, serve, serve_logins
+from services.users.handlers import PeerQueries, serve, serve_logins, serve_people
 from services.users.keypairs import Keypairs
 from services.users.known_policies import KnownPolicies
 from services.users.logins import Logins
 from services.users.passwords import Passwords
+from services.users.resealing import Resealing
 from services.users.settings import UsersSettings
+from services.users.tenancy import Tenancy
 from services.users.totp import Totp
 from services.users.vault import Vault
 from shared.eventlog.codecs import codec_for
@@ -47,10 +50,16 @@ async def compose(runtime: ServiceRuntime) -> None:
         await replica.caught_up(POLICIES_WAIT_S)
 
     runtime.on_start(hear_of_policies)
-    creation = UserCreation(log, keyring, hasher, policies, runtime.clock)
+    serve_people(
+        runtime.commands,
+        UserCreation(log, keyring, hasher, policies, runtime.clock),
+        UserChanges(log, keyring, hasher, policies, runtime.clock),
+        Tenancy(log, policies),
+    )
     logins = Logins(log, keyring, hasher, runtime.clock, lifetime_s=settings.login_lifetime_s)
     await Bootstrap(log, keyring, hasher).run(settings.bootstrap_file)
     keypairs = Keypairs(log, keyring, policies, runtime.clock)
+    resealing = Resealing(log.pool, keyring, runtime.clock)
     serve_logins(
         runtime.commands,
         logins,
@@ -58,7 +67,7 @@ async def compose(runtime: ServiceRuntime) -> None:
         Totp(log, keyring, runtime.clock),
     )
     peers = PeerQueries(Vault(log.pool, keyring))
-    await serve(runtime.commands, runtime.queries, creation, keypairs, peers)
+    await serve(runtime.commands, runtime.queries, keypairs, resealing, peers)
 
 
 def main() -> int:

@@ -11,15 +11,22 @@ from typing import Final
 import asyncpg
 import msgspec
 
+from services.users import directory
 from services.users.account import Account, claims_of, decide_account, fingerprints
-from services.users.directory import MODEL_STORE, Directory
+from services.users.directory import MODEL_STORE
 from services.users.domain import domain, project
 from services.users.domain.keypair import ADMINISTRATOR_RATE_LIMIT
 from services.users.domain.user import NewUser
 from services.users.indexing import index
 from services.users.vault import Vault
 from shared.contracts.base import Actor, Meta
-from shared.contracts.users import CreateUser, ProjectType, UsersEvent
+from shared.contracts.users import (
+    CreateDomain,
+    CreateProject,
+    CreateUser,
+    ProjectType,
+    UsersEvent,
+)
 from shared.eventlog.codec import stream_name
 from shared.eventlog.log import EventLog
 from shared.eventlog.outcomes import ClaimTaken, StreamConflict
@@ -78,7 +85,6 @@ class Bootstrap:
         self._keyring = keyring
         self._hasher = hasher
         self._vault = Vault(log.pool, keyring)
-        self._directory = Directory(log.pool)
 
     async def run(self, credentials_file: Path | None) -> None:
         """Do what has not been done yet; without a file no administrator is made."""
@@ -92,12 +98,13 @@ class Bootstrap:
         await self._make_administrator(read_credentials(credentials_file))
 
     async def _make_tenancy(self) -> None:
-        wish = domain.CreateDomain(DOMAIN)
+        wish = CreateDomain(name=DOMAIN)
         writes = [_write(stream_name("domain", DOMAIN), domain.decide(domain.INITIAL, wish))]
         for name, project_type in PROJECTS:
-            made = project.CreateProject(new_id(), DOMAIN, name, project_type)
-            stream = stream_name("project", made.project_id)
-            writes.append(_write(stream, project.decide(project.INITIAL, made)))
+            made = CreateProject(domain=DOMAIN, name=name, project_type=project_type)
+            facts = project.NewProject(project_id=new_id(), domain_active=True)
+            decided = project.decide(project.INITIAL, made, facts)
+            writes.append(_write(stream_name("project", facts.project_id), decided))
         await self._append("tenancy", DOMAIN, writes, [], partial(index, writes=writes))
 
     async def _make_administrator(self, given: AdminCredentials) -> None:
@@ -111,13 +118,14 @@ class Bootstrap:
             role="superadmin",
             resource_policy=POLICY,
         )
-        default_project = await self._directory.project_named(DOMAIN, PROJECTS[0][0])
-        place = await self._directory.place(DOMAIN, [default_project] if default_project else [])
+        default_project = await directory.project_named(self._log.pool, DOMAIN, PROJECTS[0][0])
+        asked = [] if default_project is None else [default_project]
+        around = await directory.surroundings(self._log.pool, DOMAIN, asked)
         facts = NewUser(
             user_id=account.user_id,
             profile=account.seal_profile(command),
-            domain_exists=place.domain_exists,
-            projects=place.asked,
+            domain_active=around.domain_active,
+            projects=around.projects,
             policy_exists=True,  # the policies service makes it at its own first start
             password_error=check_password(given.password),
         )
@@ -126,7 +134,7 @@ class Bootstrap:
             command,
             facts,
             POLICY,
-            dict.fromkeys((*place.asked, *place.stores)),
+            dict.fromkeys((*around.projects, *around.stores)),
             rate_limit=ADMINISTRATOR_RATE_LIMIT,
         )
         encoded = await self._hasher.hash(given.password)

@@ -2,18 +2,26 @@
 
 from typing import Final
 
+from services.users.changes import UserChanges
 from services.users.creation import UserCreation
 from services.users.keypairs import Keypairs
 from services.users.logins import Logins
 from services.users.passwords import Passwords
+from services.users.resealing import Resealing
+from services.users.tenancy import Tenancy
 from services.users.totp import Totp
 from services.users.vault import Vault
 from shared.contracts.base import Sealed
 from shared.contracts.users import (
     BeginTotp,
+    ChangeDomain,
     ChangeKeypair,
     ChangeOwnPassword,
+    ChangeProject,
+    ChangeUser,
     ConfirmTotp,
+    CreateDomain,
+    CreateProject,
     CreateUser,
     DeleteKeypair,
     GetKeypairSecrets,
@@ -21,9 +29,12 @@ from shared.contracts.users import (
     IssueKeypair,
     LogIn,
     LogOut,
+    RemoveProjectMember,
     RemoveTotp,
     ReportRateLimited,
+    ResealSecrets,
     RevealKeypair,
+    SetProjectMember,
     SwitchMainKeypair,
 )
 from shared.kernel.rejections import Rejection
@@ -60,9 +71,7 @@ class PeerQueries:
         return {"secrets": await self._vault.secret_keys(query.access_keys)}
 
 
-def serve_logins(
-    commands: CommandServer, logins: Logins, passwords: Passwords, totp: Totp
-) -> None:
+def serve_logins(commands: CommandServer, logins: Logins, passwords: Passwords, totp: Totp) -> None:
     """Register what people do with their own log-in."""
     commands.handle(LogIn, logins.log_in)
     commands.handle(LogOut, logins.log_out)
@@ -72,21 +81,35 @@ def serve_logins(
     commands.handle(RemoveTotp, totp.remove)
 
 
+def serve_people(
+    commands: CommandServer, creation: UserCreation, changes: UserChanges, tenancy: Tenancy
+) -> None:
+    """Register what becomes of users, domains and projects."""
+    commands.handle(CreateUser, creation.create)
+    commands.handle(ChangeUser, changes.change)
+    commands.handle(CreateDomain, tenancy.change_domain)
+    commands.handle(ChangeDomain, tenancy.change_domain)
+    commands.handle(CreateProject, tenancy.create_project)
+    commands.handle(ChangeProject, tenancy.change_project)
+    commands.handle(SetProjectMember, tenancy.change_member)
+    commands.handle(RemoveProjectMember, tenancy.change_member)
+
+
 async def serve(
     commands: CommandServer,
     queries: QueryServer,
-    creation: UserCreation,
     keypairs: Keypairs,
+    resealing: Resealing,
     peers: PeerQueries,
 ) -> None:
     """Register every other handler."""
-    commands.handle(CreateUser, creation.create)
     commands.handle(IssueKeypair, keypairs.issue)
     commands.handle(ChangeKeypair, keypairs.change)
     commands.handle(SwitchMainKeypair, keypairs.switch_main)
     commands.handle(DeleteKeypair, keypairs.delete)
     commands.handle(RevealKeypair, keypairs.reveal)
     commands.handle(ReportRateLimited, keypairs.report_limited)
+    commands.handle(ResealSecrets, resealing.reseal)
     await queries.answer(GetPersonKeys, peers.person_keys)
     await queries.answer(GetKeypairSecrets, peers.keypair_secrets)
 

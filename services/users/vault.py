@@ -127,6 +127,15 @@ class Vault:
             self._keyring.seal(PASSWORD_HASH, encoded_hash, context=user_id),
         )
 
+    async def person_key(self, user_id: str) -> PersonKey | None:
+        """Return a person's key, None for an erased (or unknown) person."""
+        sealed: Sealed | None = await self._pool.fetchval(
+            "select sealed_key from person_keys where user_id = $1", user_id
+        )
+        if sealed is None:
+            return None
+        return PersonKey.unwrap(self._keyring, user_id, sealed, PERSON_KEY)
+
     async def person_keys(self, user_ids: Sequence[str]) -> dict[str, Sealed | None]:
         """Return persons' keys sealed for transport; None for erased (and unknown) persons."""
         rows = await self._pool.fetch(

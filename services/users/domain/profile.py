@@ -4,7 +4,9 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from shared.contracts.users import CreateUser
+from msgspec import UNSET, UnsetType
+
+from shared.contracts.users import ChangeUser, CreateUser
 from shared.kernel.rejections import FieldError
 
 EMAIL_MAX = 64
@@ -33,8 +35,15 @@ def profile_errors(command: CreateUser) -> Iterator[FieldError]:
         yield FieldError("email", "too_long", f"An e-mail address has at most {EMAIL_MAX}.")
     elif not _EMAIL.fullmatch(command.email) or _odd_dots(command.email):
         yield FieldError("email", "not_an_email", "This is not an e-mail address.")
+    yield from text_errors(command)
+
+
+def text_errors(command: CreateUser | ChangeUser) -> Iterator[FieldError]:
+    """Yield what is wrong with the names and the description, as far as they are given."""
     yield from _name("username", command.username, required=True)
     yield from _name("full_name", command.full_name, required=False)
+    if command.description is UNSET:
+        return
     if len(command.description) > DESCRIPTION_MAX:
         text = f"A description has at most {DESCRIPTION_MAX} characters."
         yield FieldError("description", "too_long", text)
@@ -48,7 +57,9 @@ def _odd_dots(email: str) -> bool:
     return local.startswith(".") or local.endswith(".") or ".." in local
 
 
-def _name(field: str, text: str, *, required: bool) -> Iterator[FieldError]:
+def _name(field: str, text: str | UnsetType, *, required: bool) -> Iterator[FieldError]:
+    if text is UNSET:
+        return
     label = field.replace("_", " ")
     if len(text) > NAME_MAX:
         yield FieldError(field, "too_long", f"A {label} has at most {NAME_MAX} characters.")

@@ -1,5 +1,7 @@
 """The users service as a process, and a peer that asks it as the gateway would."""
 
+import asyncio
+import asyncio
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -38,10 +40,18 @@ class Users:
     queries: QueryClient
 
     async def send(
-        self, command: Command, key: CommandKey | None = None, *, timeout_s: float = 20
+        self,
+        command: Command,
+        key: CommandKey | None = None,
+        *,
+        timeout_s: float = 20,
+        by: str = "tester",
     ) -> Reply:
-        meta = Meta(actor=Actor(kind="user", id="tester"), correlation_id=new_id())
+        meta = Meta(actor=Actor(kind="user", id=by), correlation_id=new_id())
         return await self.commands.send(command, meta=meta, idempotency=key, timeout_s=timeout_s)
+
+    async def together(self, *commands: Command) -> list[Reply]:
+        return await asyncio.gather(*(self.send(command) for command in commands))
 
     def creation(self, name: str, password: str = "abcd123!", **more: Any) -> CreateUser:
         texts = {"email": f"{name}@example.org", "username": name, **more}
@@ -87,6 +97,17 @@ class Users:
             {**dict(row), "data": json.loads(row["data"]), "meta": json.loads(row["meta"])}
             for row in rows
         ]
+
+
+async def blocked(connection: asyncpg.Connection) -> None:
+    """Wait until the service's transaction waits for the lock that the test holds."""
+    async with asyncio.timeout(20):
+        waiting = 0
+        while not waiting:
+            waiting = await connection.fetchval(
+                "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
+                " and usename = 'qm_users'"
+            )
 
 
 def rejected(reply: Reply) -> Rejection:

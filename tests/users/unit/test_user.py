@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from services.users.domain import user
 from services.users.domain.profile import normal_email, normal_username
-from services.users.domain.user import NewUser, SealedProfile
+from services.users.domain.user import KnownProject, NewUser, SealedProfile
 from shared.contracts.users import CreateUser, UserCreated
 from shared.eventlog.decider import Decider
 from shared.kernel.rejections import FieldError, Rejection
@@ -19,8 +19,12 @@ COMMAND = CreateUser(email="kim@example.org", username="kim", sealed_password="1
 FACTS = NewUser(
     user_id="u-1",
     profile=PROFILE,
-    domain_exists=True,
-    projects={"p-1": "default", "p-2": "other"},
+    domain_active=True,
+    projects={
+        "p-1": KnownProject("default"),
+        "p-2": KnownProject("other"),
+        "p-3": KnownProject("default", is_active=False),
+    },
     policy_exists=True,
 )
 CREATED = UserCreated(
@@ -40,7 +44,7 @@ def codes(command: CreateUser, facts: NewUser = FACTS) -> set[tuple[str, str]]:
     outcome = user.decide(user.INITIAL, command, facts)
     if not isinstance(outcome, Rejection):
         return set()
-    assert (outcome.kind, outcome.code) == ("invalid", "invalid_request")
+    assert outcome.kind == "invalid"
     return {(error.field, error.code) for error in outcome.errors}
 
 
@@ -88,7 +92,7 @@ def test_every_field_that_breaks_a_rule_is_named_at_once() -> None:
     )
     facts = msgspec.structs.replace(
         FACTS,
-        domain_exists=False,
+        domain_active=None,
         policy_exists=False,
         password_error=FieldError("password", "too_short", "..."),
     )
@@ -109,6 +113,12 @@ def test_a_project_of_another_domain_and_an_absent_one_are_told_apart_by_nothing
         user.creation_errors(changed(projects=(project,)), FACTS) for project in ("p-2", "p-9")
     )
     assert [error.code for error in other] == [error.code for error in absent]
+
+
+def test_nobody_new_enters_an_inactive_domain_or_project() -> None:
+    closed = msgspec.structs.replace(FACTS, domain_active=False)
+    given(USER).when(COMMAND, closed).rejected("domain_inactive")
+    given(USER).when(changed(projects=("p-1", "p-3")), FACTS).rejected("project_inactive")
 
 
 def test_a_user_is_put_into_so_many_projects_at_once_and_no_more() -> None:
