@@ -77,7 +77,7 @@ class DocumentTable(Generic[D]):
             [msgspec.json.encode(document).decode() for document in documents.values()],
         ]
         arrays += [
-            [_storable(column.value(document)) for document in documents.values()]
+            [storable(column.value(document)) for document in documents.values()]
             for column in self.columns
         ]
         unnest = ", ".join(f"${index}::{kind}[]" for index, kind in enumerate(types, start=1))
@@ -98,7 +98,7 @@ class DocumentTable(Generic[D]):
             )
 
 
-def _storable(value: Any) -> Any:
+def storable(value: Any) -> Any:
     """Return a value as a column can hold it: Postgres has no NUL in a text, JSON escapes it."""
     return value.replace("\0", "\ufffd") if isinstance(value, str) and "\0" in value else value
 
