@@ -39,7 +39,7 @@ class UseTold(msgspec.Struct, frozen=True, kw_only=True):
     gateway: str
     sequence: int
     counts: dict[str, int]
-    nonces: tuple[tuple[str, str, float], ...]
+    nonces: tuple[UsedNonce, ...]
 
 
 class Ledger:
@@ -123,7 +123,7 @@ class UseSharing:
         counts = dict(islice(ledger.untold.items(), COUNTS_AT_ONCE))
         for access_key in counts:
             del ledger.untold[access_key]
-        nonces = tuple(tuple(used) for used in ledger.untold_nonces[:NONCES_AT_ONCE])
+        nonces = tuple(ledger.untold_nonces[:NONCES_AT_ONCE])
         del ledger.untold_nonces[:NONCES_AT_ONCE]
         self._sequence += 1
         return UseTold(gateway=self._gateway, sequence=self._sequence, counts=counts, nonces=nonces)
@@ -133,7 +133,7 @@ class UseSharing:
         self._sequence -= 1
         for access_key, count in message.counts.items():
             ledger.untold[access_key] = ledger.untold.get(access_key, 0) + count
-        ledger.untold_nonces[:0] = [UsedNonce(*nonce) for nonce in message.nonces]
+        ledger.untold_nonces[:0] = message.nonces
 
     async def hear(self, told: UseTold) -> None:
         """Take in what another gateway has accepted."""

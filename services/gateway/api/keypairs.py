@@ -1,0 +1,185 @@
+"""`/v1/keypairs`: issuing, changing, revealing and deleting the credentials of programs."""
+
+from typing import Any, Final
+
+import msgspec
+from litestar import Request, delete, patch, post
+from litestar.response.base import ASGIResponse
+
+from services.gateway.actions.keypairs import (
+    READ_ONLY,
+    CreateKeypairBody,
+    PatchKeypairBody,
+    delete_keypair,
+    issue_keypair,
+    make_main,
+    patch_keypair,
+    reveal_keypair,
+    set_status,
+)
+from services.gateway.api.lists import no_parameters
+from services.gateway.api.routing import (
+    call,
+    done,
+    gateway_of,
+    no_body,
+    operation,
+    pending,
+    respond,
+    shown,
+)
+from services.gateway.documents.keypairs import KeypairDocument
+from services.gateway.gateway import Gateway
+from services.gateway.http.calls import Call
+from services.gateway.http.idempotency import Answered
+from services.gateway.http.patches import read_patch
+from services.gateway.http.problems import Refused
+from services.gateway.reads.users import KEYPAIRS
+from services.gateway.writes import merged
+from shared.eventlog.records import CommandKey
+from shared.kernel.rejections import Rejection
+
+
+class CreatedKeypair(KeypairDocument, kw_only=True):
+    """A new keypair with its secret."""
+
+    secret_key: str
+
+
+class RevealedKeypair(msgspec.Struct, kw_only=True):
+    """A keypair's secret."""
+
+    access_key: str
+    secret_key: str
+
+
+@post(
+    "/v1/keypairs",
+    opt=operation("keypairs.create", body=CreateKeypairBody, answer=CreatedKeypair, status=201),
+)
+async def create(request: Request[Any, Any, Any]) -> ASGIResponse:
+    """Issue one more keypair for a user; this answer holds its secret."""
+    gateway, asked = gateway_of(request), call(request)
+    no_parameters(asked)
+    body = asked.json(CreateKeypairBody)
+
+    async def perform(once: CommandKey | None) -> Answered:
+        written = await issue_keypair(gateway, asked, body, once)
+        secret_key = written.result["secret_key"]
+        access_key = written.result["access_key"]
+        if not written.is_visible:
+            hidden = written._replace(result={"access_key": access_key})
+            more = msgspec.json.encode({"access_key": access_key, "secret_key": secret_key})
+            return pending(gateway, asked, "keypair.create", hidden, more)
+        found = await gateway.reads.document(KEYPAIRS, asked.caller(), access_key)
+        if isinstance(found, Rejection):
+            raise Refused(found)
+        return Answered(201, merged(found, secret_key=secret_key))
+
+    return respond(await gateway.answers.once(asked, perform))
+
+
+@patch(
+    "/v1/keypairs/{key:str}",
+    opt=operation("keypairs.update", body=PatchKeypairBody, answer=KeypairDocument),
+)
+async def change(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
+    """Change a keypair's policy, rate limit or status."""
+    gateway, asked = gateway_of(request), call(request)
+    no_parameters(asked)
+    body = read_patch(asked, PatchKeypairBody, READ_ONLY)
+
+    async def perform(once: CommandKey | None) -> Answered:
+        written = await patch_keypair(gateway, asked, key, body, once)
+        return await shown(gateway, asked, "keypair.update", written, KEYPAIRS, key)
+
+    return respond(await gateway.answers.once(asked, perform))
+
+
+@post(
+    "/v1/keypairs/{key:str}/activate",
+    opt=operation("keypairs.activate", answer=KeypairDocument),
+    status_code=200,
+)
+async def activate(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
+    """Let a keypair sign requests again."""
+    gateway, asked = _bare(request)
+
+    async def perform(once: CommandKey | None) -> Answered:
+        written = await set_status(gateway, asked, key, "active", once)
+        return await shown(gateway, asked, "keypair.activate", written, KEYPAIRS, key)
+
+    return respond(await gateway.answers.once(asked, perform))
+
+
+@post(
+    "/v1/keypairs/{key:str}/deactivate",
+    opt=operation("keypairs.deactivate", answer=KeypairDocument),
+    status_code=200,
+)
+async def deactivate(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
+    """Refuse what a keypair signs, from the next request on; sessions it started go on."""
+    gateway, asked = _bare(request)
+
+    async def perform(once: CommandKey | None) -> Answered:
+        written = await set_status(gateway, asked, key, "inactive", once)
+        return await shown(gateway, asked, "keypair.deactivate", written, KEYPAIRS, key)
+
+    return respond(await gateway.answers.once(asked, perform))
+
+
+@post(
+    "/v1/keypairs/{key:str}/make-main",
+    opt=operation("keypairs.make-main", answer=KeypairDocument),
+    status_code=200,
+)
+async def make_it_main(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
+    """Make an active keypair its user's main one, used where none is named."""
+    gateway, asked = _bare(request)
+
+    async def perform(once: CommandKey | None) -> Answered:
+        written = await make_main(gateway, asked, key, once)
+        return await shown(gateway, asked, "keypair.make-main", written, KEYPAIRS, key)
+
+    return respond(await gateway.answers.once(asked, perform))
+
+
+@post(
+    "/v1/keypairs/{key:str}/reveal",
+    opt=operation("keypairs.reveal", answer=RevealedKeypair),
+    status_code=200,
+)
+async def reveal(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
+    """Show a keypair's secret; that it was shown, and to whom, is on record."""
+    gateway, asked = _bare(request)
+
+    async def perform(once: CommandKey | None) -> Answered:
+        written = await reveal_keypair(gateway, asked, key, once)
+        return Answered(200, msgspec.json.encode(written.result))
+
+    answered = respond(await gateway.answers.once(asked, perform))
+    answered.encoded_headers.append((b"cache-control", b"no-store"))
+    return answered
+
+
+@delete("/v1/keypairs/{key:str}", opt=operation("keypairs.delete", status=204), status_code=200)
+async def remove(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
+    """Delete an inactive keypair for ever; the main one of a user cannot be deleted."""
+    gateway, asked = _bare(request)
+
+    async def perform(once: CommandKey | None) -> Answered:
+        written = await delete_keypair(gateway, asked, key, once)
+        return done(gateway, asked, "keypair.delete", written)
+
+    return respond(await gateway.answers.once(asked, perform))
+
+
+def _bare(request: Request[Any, Any, Any]) -> tuple[Gateway, Call]:
+    """Return the parts for a request that says everything by its address."""
+    asked = call(request)
+    no_parameters(asked)
+    no_body(asked)
+    return gateway_of(request), asked
+
+
+ROUTES: Final = [create, change, activate, deactivate, make_it_main, reveal, remove]
