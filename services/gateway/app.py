@@ -13,6 +13,7 @@ from services.gateway.history.reading import History
 from services.gateway.http.idempotency import IdempotentAnswers
 from services.gateway.live import LiveHub
 from services.gateway.logs import KernelLogs
+from services.gateway.offloop import OffLoop
 from services.gateway.pages.router import console_routes
 from services.gateway.people_keys import FetchPersonKeys
 from services.gateway.projections.agents import AgentsProjection
@@ -23,6 +24,7 @@ from services.gateway.projections.users import UsersProjection
 from services.gateway.reads.agents import AGENTS
 from services.gateway.reads.models import ReadModels
 from services.gateway.reads.sessions import SESSIONS
+from services.gateway.reads.tenancy import MEMBERS
 from services.gateway.reads.users import KEYPAIRS
 from services.gateway.settings import GatewaySettings
 from services.gateway.system import System
@@ -75,7 +77,7 @@ async def compose(runtime: ServiceRuntime) -> None:
     nonces = NonceCache(since=runtime.clock.now().timestamp())
     authenticator = Authenticator(gateway.directory, gateway.secrets, nonces, runtime.clock)
     runtime.serve(make_edge(gateway, authenticator, console_routes(gateway)))
-    runtime.on_stop(_closing(gateway.live))
+    runtime.on_stop(_closing(gateway))
 
 
 def _runner(runtime: ServiceRuntime, keys: PersonKeys) -> ProjectionRunner:
@@ -108,6 +110,7 @@ def _parts(
     reads.decorate(SESSIONS, decorations.sessions)
     reads.decorate(AGENTS, decorations.agents)
     reads.decorate(KEYPAIRS, decorations.keypairs)
+    reads.decorate(MEMBERS, decorations.members)
 
     def stale() -> list[tuple[str, str]]:
         stalled = [item.source for item in runner.progress() if item.stalled]
@@ -128,6 +131,7 @@ def _parts(
         live=live,
         logs=KernelLogs(runtime.query_client),
         system=System(pool, clock, lambda: status_of(runtime.health, clock), stale),
+        offloop=OffLoop(),
         keyring=keyring,
         clock=clock,
         is_https=settings.public_https,
@@ -135,11 +139,12 @@ def _parts(
     return gateway, follower
 
 
-def _closing(live: LiveHub) -> Hook:
-    async def close_streams() -> None:
-        live.close()
+def _closing(gateway: Gateway) -> Hook:
+    async def close() -> None:
+        gateway.live.close()
+        gateway.offloop.close()
 
-    return close_streams
+    return close
 
 
 def main() -> int:

@@ -6,7 +6,19 @@ from litestar import Litestar, Router
 from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 
-from services.gateway.api import agents, auth, documentation, lists, sessions, system, users
+from services.gateway.api import (
+    agents,
+    auth,
+    documentation,
+    domains,
+    lists,
+    members,
+    profile,
+    projects,
+    sessions,
+    system,
+    users,
+)
 from services.gateway.api import history as timelines
 from services.gateway.api.routing import authorize
 from services.gateway.auth.authenticator import Authenticator
@@ -27,7 +39,11 @@ ROUTES: Final[list[HTTPRouteHandler]] = [
     *lists.ROUTES,
     *timelines.ROUTES,
     *auth.ROUTES,
+    *domains.ROUTES,
+    *projects.ROUTES,
+    *members.ROUTES,
     *users.ROUTES,
+    *profile.ROUTES,
     *sessions.ROUTES,
     *agents.ROUTES,
     *system.ROUTES,

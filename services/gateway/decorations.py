@@ -12,17 +12,22 @@ from services.gateway.telemetry.queues import NO_PLACE, Queues
 from shared.kernel.clock import Clock
 
 _PENDING: Final = '"status":"PENDING"'
+_NAMES: Final = (
+    "select m.id, u.email, u.username, u.full_name, u.erased from memberships m"
+    " join users u on u.id = m.user_id where m.id = any($1::text[])"
+)
 _OCCUPIED: Final = (
     "select agent_id, slot, sum(amount::numeric)::text as amount,"
     " count(distinct session_id) as sessions"
     " from kernels, json_each_text(requested::json) as asked(slot, amount)"
     " where is_holding and agent_id = any($1::text[]) group by agent_id, slot"
 )
+_NAMED: Final = ("email", "username", "full_name")
 Found = Sequence[tuple[str, str]]
 
 
 class Decorations:
-    """Adds the live members of sessions, agents and keypairs."""
+    """Adds what is not stored with sessions, agents, keypairs and members of projects."""
 
     def __init__(
         self,
@@ -79,6 +84,15 @@ class Decorations:
             )
             for key, text in found
         ]
+
+    async def members(self, found: Found) -> list[str]:
+        """Add what the members of a project are called; null for those who have been erased."""
+        rows = await self._pool.fetch(_NAMES, [key for key, _ in found])
+        named = {
+            row["id"]: {name: None if row["erased"] else row[name] for name in _NAMED}
+            for row in rows
+        }
+        return [extend(text, named[key]) for key, text in found]
 
 
 def _plain(amount: str) -> str:

@@ -9,6 +9,7 @@ from services.gateway.history.reading import History
 from services.gateway.http.idempotency import IdempotentAnswers
 from services.gateway.live import LiveHub
 from services.gateway.logs import KernelLogs
+from services.gateway.offloop import OffLoop
 from services.gateway.reads.models import ReadModels
 from services.gateway.system import System
 from services.gateway.tasks import Tasks
@@ -35,6 +36,7 @@ class Gateway(NamedTuple):
     live: LiveHub
     logs: KernelLogs
     system: System
+    offloop: OffLoop
     keyring: Keyring
     clock: Clock
     is_https: bool

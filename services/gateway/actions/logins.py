@@ -1,7 +1,7 @@
 """Logging in and out."""
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from services.gateway.auth.directory import KnownLogin
 from services.gateway.gateway import Gateway
@@ -15,6 +15,8 @@ from shared.eventlog.records import CommandKey
 from shared.kernel.rejections import not_found
 from shared.security.tokens import token_hash
 from shared.security.transport import open_token, seal_password
+
+_OWNER: Final = "select user_id from logins where id = $1"
 
 
 class LogInBody(Body, frozen=True, kw_only=True):
@@ -75,8 +77,22 @@ async def end_login(
 ) -> Written:
     """End one of the caller's log-in sessions; its token is no longer good."""
     principal = call.caller()
-    owner = await gateway.reads.pool.fetchval("select user_id from logins where id = $1", login_id)
-    if owner != principal.user_id and login_id != principal.login_id:
-        raise Refused(not_found("login", login_id[:64]))
+    if login_id != principal.login_id:
+        await _check_owner(gateway, login_id, principal.user_id)
     command = LogOut(login_id=login_id, user_id=principal.user_id, reason=reason)
     return await gateway.writes.perform(call, command, key)
+
+
+async def revoke_login_of(
+    gateway: Gateway, call: Call, user_id: str, login_id: str, key: CommandKey | None = None
+) -> Written:
+    """End a log-in session of any user."""
+    await _check_owner(gateway, login_id, user_id)
+    command = LogOut(login_id=login_id, user_id=user_id, reason="revoked")
+    return await gateway.writes.perform(call, command, key)
+
+
+async def _check_owner(gateway: Gateway, login_id: str, user_id: str) -> None:
+    owner = await gateway.reads.pool.fetchval(_OWNER, login_id.replace("\0", ""))
+    if owner is None or owner != user_id:
+        raise Refused(not_found("login", login_id[:64]))

@@ -1,15 +1,31 @@
-"""Creating users."""
+"""Creating and changing users."""
 
 from typing import Any, Final
+
+from msgspec import UNSET, UnsetType
 
 from services.gateway.gateway import Gateway
 from services.gateway.http.bodies import Body
 from services.gateway.http.calls import Call
+from services.gateway.http.patches import given
 from services.gateway.writes import Written
-from shared.contracts.users import CreateUser, Role, UserStatus
+from shared.contracts.users import ChangeUser, CreateUser, EraseUser, Role, UserStatus
 from shared.eventlog.records import CommandKey
 from shared.security.transport import open_secret_key, seal_password
 
+READ_ONLY: Final = frozenset(
+    {
+        "id",
+        "email",
+        "domain",
+        "main_access_key",
+        "last_login_at",
+        "login_blocked_until",
+        "erased",
+        "created_at",
+        "modified_at",
+    }
+)
 _DEFAULT_PROJECT: Final = (
     "select id from projects where domain = $1 and name = 'default' and type = 'general'"
 )
@@ -35,6 +51,25 @@ class CreateUserBody(Body, frozen=True, kw_only=True):
     sudo_session_enabled: bool = False
 
 
+class PatchUserBody(Body, frozen=True, kw_only=True):
+    """What can be changed of a user: a merge patch.
+
+    `projects` replaces the memberships; `totp_enabled` can only be set to false.
+    """
+
+    username: str | UnsetType = UNSET
+    full_name: str | UnsetType | None = UNSET
+    description: str | UnsetType | None = UNSET
+    password: str | UnsetType = UNSET
+    status: UserStatus | UnsetType = UNSET
+    role: Role | UnsetType = UNSET
+    projects: list[str] | UnsetType | None = UNSET
+    resource_policy: str | UnsetType = UNSET
+    password_change_required: bool | UnsetType = UNSET
+    sudo_session_enabled: bool | UnsetType = UNSET
+    totp_enabled: bool | UnsetType = UNSET
+
+
 async def create_user(
     gateway: Gateway, call: Call, body: CreateUserBody, key: CommandKey | None = None
 ) -> Written:
@@ -55,6 +90,46 @@ async def create_user(
     )
     written = await gateway.writes.perform(call, command, key)
     return written._replace(result=_opened(gateway, written.result))
+
+
+async def patch_user(
+    gateway: Gateway, call: Call, user_id: str, body: PatchUserBody, key: CommandKey | None = None
+) -> Written:
+    """Change what is given of a user, all of it or nothing."""
+    password: str | UnsetType = UNSET
+    if isinstance(body.password, str):
+        password = seal_password(gateway.keyring, body.password)
+    projects = given(body.projects, [])
+    command = ChangeUser(
+        user_id=user_id,
+        username=body.username,
+        full_name=given(body.full_name, ""),
+        description=given(body.description, ""),
+        sealed_password=password,
+        status=body.status,
+        role=body.role,
+        projects=projects if isinstance(projects, UnsetType) else tuple(projects),
+        resource_policy=body.resource_policy,
+        password_change_required=body.password_change_required,
+        sudo_session_enabled=body.sudo_session_enabled,
+        totp_enabled=body.totp_enabled,
+    )
+    return await gateway.writes.perform(call, command, key)
+
+
+async def set_status(
+    gateway: Gateway, call: Call, user_id: str, status: UserStatus, key: CommandKey | None = None
+) -> Written:
+    """Let a user in, or keep a user out; keypairs keep their own state."""
+    command = ChangeUser(user_id=user_id, status=status)
+    return await gateway.writes.perform(call, command, key)
+
+
+async def erase_user(
+    gateway: Gateway, call: Call, user_id: str, key: CommandKey | None = None
+) -> Written:
+    """Erase what is known of a person, for ever; the user must be deactivated."""
+    return await gateway.writes.perform(call, EraseUser(user_id=user_id), key)
 
 
 async def _projects(gateway: Gateway, body: CreateUserBody) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from litestar import Request, delete, get, post
 from litestar.response.base import ASGIResponse
 
 from services.gateway.actions.logins import LogInBody, end_login, log_in
+from services.gateway.actions.projects import administers_any
 from services.gateway.api.lists import no_parameters, page
 from services.gateway.api.routing import (
     answer,
@@ -19,7 +20,7 @@ from services.gateway.api.routing import (
     respond,
 )
 from services.gateway.auth.authenticator import COOKIE
-from services.gateway.auth.permissions import PUBLIC, capabilities
+from services.gateway.auth.permissions import PUBLIC, capabilities, scope_of
 from services.gateway.auth.principals import Method, Principal
 from services.gateway.documents.logins import LoginDocument
 from services.gateway.documents.users import UserDocument
@@ -30,6 +31,8 @@ from services.gateway.reads.users import LOGINS, USERS
 from shared.contracts.users import Role
 from shared.eventlog.records import CommandKey
 from shared.kernel.rejections import Rejection
+
+_MEMBERS: Final = "projects.members"
 
 
 class LoginAnswer(msgspec.Struct, kw_only=True):
@@ -111,11 +114,19 @@ async def me(request: Request[Any, Any, Any]) -> ASGIResponse:
     body = MeAnswer(
         user=msgspec.json.decode(await own_document(gateway, principal), type=UserDocument),
         role=principal.role,
-        capabilities=capabilities(principal),
+        capabilities=await _capabilities(gateway, principal),
         authenticated_by=principal.method,
         access_key=principal.access_key,
     )
     return answer(msgspec.json.encode(body))
+
+
+async def _capabilities(gateway: Gateway, principal: Principal) -> list[str]:
+    """Return what the caller may do to something that there is."""
+    names = capabilities(principal)
+    if scope_of(principal, _MEMBERS) == "own" and not await administers_any(gateway, principal):
+        names.remove(_MEMBERS)
+    return names
 
 
 @get(

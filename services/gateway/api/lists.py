@@ -68,12 +68,20 @@ class Lists:
         return await page(self._reads, resource, call)
 
 
-async def page(reads: ReadModels, resource: Resource, call: Call) -> bytes:
-    """Return one page of a list as JSON; raises Refused."""
+async def page(
+    reads: ReadModels,
+    resource: Resource,
+    call: Call,
+    *,
+    within: tuple[tuple[str, tuple[str, ...]], ...] = (),
+) -> bytes:
+    """Return one page of a list as JSON; raises Refused. `within` are filters of the address."""
     principal = call.caller()
     query = parse_list(resource.spec, call.query)
     if isinstance(query, Rejection):
         raise Refused(query)
+    if within:
+        query = query._replace(filters=(*query.filters, *within))
     found = await reads.page(resource, principal, query)
     if isinstance(found, Rejection):
         raise Refused(found)

@@ -11,10 +11,11 @@ from services.gateway.auth.permissions import PUBLIC, forbidden, may
 from services.gateway.gateway import Gateway
 from services.gateway.http.calls import Call, call_of
 from services.gateway.http.idempotency import Answered
-from services.gateway.http.problems import Refused
 from services.gateway.http.parameters import ListSpec
+from services.gateway.http.problems import Refused, malformed
 from services.gateway.reads.resources import Resource
 from services.gateway.writes import Written
+from shared.kernel.rejections import Rejection
 
 OPERATION: Final = "operation"
 
@@ -87,6 +88,38 @@ def empty() -> ASGIResponse:
 def respond(answered: Answered) -> ASGIResponse:
     """Answer with what a write came to."""
     return empty() if answered.status == 204 else answer(answered.body, answered.status)
+
+
+def no_body(call: Call) -> None:
+    """Refuse a body, but an empty object, where none is of use; raises Refused (400)."""
+    if call.body and call.json(dict[str, Any]):
+        raise Refused(malformed("malformed_body", "This request takes no body."))
+
+
+async def shown(
+    gateway: Gateway,
+    call: Call,
+    kind: str,
+    written: Written,
+    resource: Resource,
+    key: str,
+    *,
+    status: int = 200,
+) -> Answered:
+    """Return the object that a write was about, or the 202 of one that cannot be seen yet."""
+    if not written.is_visible:
+        return pending(gateway, call, kind, written, b"{}")
+    found = await gateway.reads.document(resource, call.caller(), key)
+    if isinstance(found, Rejection):
+        raise Refused(found)
+    return Answered(status, found.encode())
+
+
+def done(gateway: Gateway, call: Call, kind: str, written: Written) -> Answered:
+    """Return the 204 of a write that leaves nothing to show, or its 202."""
+    if not written.is_visible:
+        return pending(gateway, call, kind, written, b"{}")
+    return Answered(204, b"")
 
 
 def pending(gateway: Gateway, call: Call, kind: str, written: Written, more: bytes) -> Answered:

@@ -1,26 +1,39 @@
-"""`/v1/users`: creating users, and one's own profile."""
+"""`/v1/users`: creating and changing users, and the log-in sessions of somebody else."""
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
-from litestar import Request, get, post
+from litestar import Request, delete, get, patch, post
 from litestar.response.base import ASGIResponse
 
-from services.gateway.actions.users import CreateUserBody, create_user
-from services.gateway.api.auth import own_document
-from services.gateway.api.lists import no_parameters
+from services.gateway.actions.logins import revoke_login_of
+from services.gateway.actions.users import (
+    READ_ONLY,
+    CreateUserBody,
+    PatchUserBody,
+    create_user,
+    erase_user,
+    patch_user,
+    set_status,
+)
+from services.gateway.api.lists import no_parameters, page
 from services.gateway.api.routing import (
     answer,
     call,
+    done,
     gateway_of,
+    no_body,
     operation,
     pending,
     respond,
+    shown,
 )
+from services.gateway.documents.logins import LoginDocument
 from services.gateway.documents.users import UserDocument
 from services.gateway.http.idempotency import Answered
+from services.gateway.http.patches import read_patch
 from services.gateway.http.problems import Refused
-from services.gateway.reads.users import USERS
+from services.gateway.reads.users import USER_LOGINS, USERS
 from services.gateway.writes import merged
 from shared.eventlog.records import CommandKey
 from shared.kernel.rejections import Rejection
@@ -38,14 +51,6 @@ class CreatedUser(UserDocument, kw_only=True):
 
     keypair: NewKeypair
     secret_key: str
-
-
-@get("/v1/users/me", opt=operation("users.read", answer=UserDocument))
-async def get_me(request: Request[Any, Any, Any]) -> ASGIResponse:
-    """Return one's own profile."""
-    asked = call(request)
-    no_parameters(asked)
-    return answer((await own_document(gateway_of(request), asked.caller())).encode())
 
 
 @post(
@@ -76,4 +81,105 @@ async def create(request: Request[Any, Any, Any]) -> ASGIResponse:
     return respond(await gateway.answers.once(asked, perform))
 
 
-ROUTES: Final = [get_me, create]
+@patch(
+    "/v1/users/{key:str}",
+    opt=operation("users.update", body=PatchUserBody, answer=UserDocument),
+)
+async def change(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
+    """Change a user, all that is given or nothing."""
+    gateway, asked = gateway_of(request), call(request)
+    no_parameters(asked)
+    body = read_patch(asked, PatchUserBody, READ_ONLY)
+
+    async def perform(once: CommandKey | None) -> Answered:
+        written = await patch_user(gateway, asked, key, body, once)
+        return await shown(gateway, asked, "user.update", written, USERS, key)
+
+    return respond(await gateway.answers.once(asked, perform))
+
+
+@post(
+    "/v1/users/{key:str}/activate",
+    opt=operation("users.activate", answer=UserDocument),
+    status_code=200,
+)
+async def activate(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
+    """Let a user in: everything works again as before."""
+    return await _with_status(request, key, "active")
+
+
+@post(
+    "/v1/users/{key:str}/deactivate",
+    opt=operation("users.deactivate", answer=UserDocument),
+    status_code=200,
+)
+async def deactivate(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
+    """Keep a user out: log-in, keys and tokens are refused at once; keypairs stay as they are."""
+    return await _with_status(request, key, "inactive")
+
+
+async def _with_status(
+    request: Request[Any, Any, Any], key: str, status: Literal["active", "inactive"]
+) -> ASGIResponse:
+    gateway, asked = gateway_of(request), call(request)
+    no_parameters(asked)
+    no_body(asked)
+
+    async def perform(once: CommandKey | None) -> Answered:
+        written = await set_status(gateway, asked, key, status, once)
+        return await shown(gateway, asked, "user.status", written, USERS, key)
+
+    return respond(await gateway.answers.once(asked, perform))
+
+
+@post(
+    "/v1/users/{key:str}/erase",
+    opt=operation("users.erase", answer=UserDocument),
+    status_code=200,
+)
+async def erase(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
+    """Erase what is known of a deactivated user as a person, for ever; history stays."""
+    gateway, asked = gateway_of(request), call(request)
+    no_parameters(asked)
+    no_body(asked)
+
+    async def perform(once: CommandKey | None) -> Answered:
+        written = await erase_user(gateway, asked, key, once)
+        return await shown(gateway, asked, "user.erase", written, USERS, key)
+
+    return respond(await gateway.answers.once(asked, perform))
+
+
+@get(
+    "/v1/users/{key:str}/sessions",
+    opt=operation("users.sessions", answer=LoginDocument, resource=USER_LOGINS),
+)
+async def list_sessions(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
+    """List the log-in sessions of a user."""
+    gateway, asked = gateway_of(request), call(request)
+    found = await gateway.reads.stored(USERS, asked.caller(), key)
+    if isinstance(found, Rejection):
+        raise Refused(found)
+    within = (("user_id", (key,)),)
+    return answer(await page(gateway.reads, USER_LOGINS, asked, within=within))
+
+
+@delete(
+    "/v1/users/{key:str}/sessions/{login_id:str}",
+    opt=operation("users.sessions", status=204),
+    status_code=200,
+)
+async def revoke_session(request: Request[Any, Any, Any], key: str, login_id: str) -> ASGIResponse:
+    """Revoke a log-in session of a user; its token is no longer good."""
+    gateway, asked = gateway_of(request), call(request)
+    no_parameters(asked)
+    no_body(asked)
+
+    async def perform(once: CommandKey | None) -> Answered:
+        written = await revoke_login_of(gateway, asked, key, login_id, once)
+        return done(gateway, asked, "login.revoke", written)
+
+    return respond(await gateway.answers.once(asked, perform))
+
+
+ROUTES: Final = [create, change, activate, deactivate, erase, list_sessions, revoke_session]

@@ -21,7 +21,7 @@ class DomainDocument(msgspec.Struct, kw_only=True):
 
 
 class MemberDocument(msgspec.Struct, kw_only=True):
-    """A user's part in a project; e-mail and names are added when it is rendered."""
+    """A user's part in a project, as it is stored; `ShownMember` is what is rendered."""
 
     id: str
     project_id: str
@@ -29,6 +29,14 @@ class MemberDocument(msgspec.Struct, kw_only=True):
     role: ProjectRole
     created_at: datetime
     modified_at: datetime
+
+
+class ShownMember(MemberDocument, kw_only=True):
+    """A user's part in a project; the names are null when the person has been erased."""
+
+    email: str | None
+    username: str | None
+    full_name: str | None
 
 
 class ProjectDocument(msgspec.Struct, kw_only=True):

@@ -1,10 +1,10 @@
-"""Domains and projects."""
+"""Domains, projects and their members."""
 
 from typing import Final, get_args
 
 from services.gateway.http.parameters import Field, FieldKind, ListSpec
 from services.gateway.reads.resources import Resource
-from shared.contracts.users import ProjectType
+from shared.contracts.users import ProjectRole, ProjectType
 
 _TIMES: Final = (
     Field("created_at", FieldKind.TIME, filterable=False),
@@ -50,4 +50,24 @@ PROJECTS: Final = Resource(
     },
     list_action="projects.list",
     read_action="projects.read",
+)
+MEMBERS: Final = Resource(
+    noun="member",
+    table="memberships",
+    spec=ListSpec(
+        (
+            Field("project_id", FieldKind.EXACT, sortable=False, filterable=False),
+            Field("user_id", FieldKind.EXACT),
+            Field("role", FieldKind.EXACT, choices=get_args(ProjectRole)),
+            *_TIMES,
+        )
+    ),
+    sources=("users",),
+    sights={
+        "domain": "project_id in (select id from projects where domain = {domain})",
+        "own": "(user_id = {user} or project_id in"
+        " (select project_id from memberships where user_id = {user} and role = 'admin'))",
+    },
+    list_action="projects.members.list",
+    read_action="projects.members.list",
 )

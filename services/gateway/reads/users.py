@@ -66,6 +66,7 @@ LOGINS: Final = Resource(
     spec=ListSpec(
         (
             Field("id", FieldKind.EXACT),
+            Field("user_id", FieldKind.EXACT, sortable=False, filterable=False),
             Field("expires_at", FieldKind.TIME, filterable=False),
             Field("is_over", FieldKind.FLAG),
             *_TIMES,
@@ -76,4 +77,8 @@ LOGINS: Final = Resource(
     sights={"own": OWNER},
     list_action="auth.sessions.list",
     read_action="auth.sessions.list",
+)
+# the log-in sessions of somebody else
+USER_LOGINS: Final = LOGINS._replace(
+    sights={}, list_action="users.sessions", read_action="users.sessions"
 )

@@ -1,6 +1,7 @@
 """Whatever is sent to whatever route: a 4xx with a problem body, nothing changed, never a 500."""
 
 import json
+import re
 from urllib.parse import quote
 
 import pytest
@@ -21,7 +22,9 @@ OPERATIONS = [
     for method, operation in methods.items()
     if path not in ENDLESS and not path.endswith("/logout")
 ]
-WRITES = [item for item in OPERATIONS if item[0] in {"POST", "PATCH"}]
+WRITES = [
+    item for item in OPERATIONS if item[0] in {"POST", "PATCH", "PUT"} and "requestBody" in item[2]
+]
 READS = [item for item in OPERATIONS if item[0] == "GET"]
 IDS = [f"{method} {path}" for method, path, _ in OPERATIONS]
 FUZZ = settings(
@@ -66,9 +69,7 @@ def check(answer):
 
 
 def filled(path, value="019f0000-0000-7000-8000-000000000000"):
-    for name in ("{key}",):
-        path = path.replace(name, value)
-    return path
+    return re.sub(r"\{\w+\}", lambda _: value, path)
 
 
 @pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS, ids=IDS)
@@ -106,7 +107,7 @@ async def test_no_query_breaks_a_read(client, method, path, operation, data):
 @given(body=JSON)
 async def test_no_json_breaks_a_write(client, method, path, operation, body):
     answer = check(await client.request(method, filled(path), json=body))
-    assert answer.status_code >= 400
+    assert answer.status_code >= 400 or (method == "PATCH" and body == {})
 
 
 @pytest.mark.parametrize(("method", "path", "operation"), WRITES, ids=[p for _, p, _ in WRITES])

@@ -1,0 +1,136 @@
+"""`/v1/users/me`: one's own profile, password and one-time passwords."""
+
+from typing import Any, Final
+
+import msgspec
+from litestar import Request, delete, get, patch, post
+from litestar.response.base import ASGIResponse
+
+from services.gateway.actions.profile import (
+    READ_ONLY,
+    CodeBody,
+    NewTotp,
+    PasswordBody,
+    PatchProfileBody,
+    begin_totp,
+    change_password,
+    confirm_totp,
+    patch_profile,
+    remove_totp,
+)
+from services.gateway.api.auth import own_document
+from services.gateway.api.lists import no_parameters
+from services.gateway.api.routing import (
+    answer,
+    call,
+    done,
+    gateway_of,
+    no_body,
+    operation,
+    respond,
+    shown,
+)
+from services.gateway.documents.users import UserDocument
+from services.gateway.http.idempotency import Answered
+from services.gateway.http.patches import read_patch
+from services.gateway.reads.users import USERS
+from shared.eventlog.records import CommandKey
+
+
+@get("/v1/users/me", opt=operation("profile.read", answer=UserDocument))
+async def get_me(request: Request[Any, Any, Any]) -> ASGIResponse:
+    """Return one's own profile."""
+    asked = call(request)
+    no_parameters(asked)
+    return answer((await own_document(gateway_of(request), asked.caller())).encode())
+
+
+@patch("/v1/users/me", opt=operation("profile.update", body=PatchProfileBody, answer=UserDocument))
+async def change(request: Request[Any, Any, Any]) -> ASGIResponse:
+    """Change one's own names and description."""
+    gateway, asked = gateway_of(request), call(request)
+    no_parameters(asked)
+    body = read_patch(asked, PatchProfileBody, READ_ONLY)
+
+    async def perform(once: CommandKey | None) -> Answered:
+        written = await patch_profile(gateway, asked, body, once)
+        user_id = asked.caller().user_id
+        return await shown(gateway, asked, "user.update", written, USERS, user_id)
+
+    return respond(await gateway.answers.once(asked, perform))
+
+
+@post(
+    "/v1/users/me/password",
+    opt=operation("profile.password", body=PasswordBody, answer=UserDocument),
+    status_code=200,
+)
+async def password(request: Request[Any, Any, Any]) -> ASGIResponse:
+    """Set one's own password, knowing the old one; all one's other log-in sessions end."""
+    gateway, asked = gateway_of(request), call(request)
+    no_parameters(asked)
+    body = asked.json(PasswordBody)
+
+    async def perform(once: CommandKey | None) -> Answered:
+        written = await change_password(gateway, asked, body, once)
+        user_id = asked.caller().user_id
+        return await shown(gateway, asked, "user.password", written, USERS, user_id)
+
+    return respond(await gateway.answers.once(asked, perform))
+
+
+@post(
+    "/v1/users/me/totp",
+    opt=operation("profile.totp", answer=NewTotp),
+    status_code=200,
+)
+async def totp(request: Request[Any, Any, Any]) -> ASGIResponse:
+    """Draw a seed for an authenticator; it counts once a code of it has been confirmed."""
+    gateway, asked = gateway_of(request), call(request)
+    no_parameters(asked)
+    no_body(asked)
+
+    async def perform(once: CommandKey | None) -> Answered:
+        return Answered(200, msgspec.json.encode(await begin_totp(gateway, asked, once)))
+
+    return respond(await gateway.answers.once(asked, perform))
+
+
+@post(
+    "/v1/users/me/totp/confirm",
+    opt=operation("profile.totp", body=CodeBody, answer=UserDocument),
+    status_code=200,
+)
+async def confirm(request: Request[Any, Any, Any]) -> ASGIResponse:
+    """Switch one-time passwords on, showing a code of the seed that was drawn last."""
+    gateway, asked = gateway_of(request), call(request)
+    no_parameters(asked)
+    body = asked.json(CodeBody)
+
+    async def perform(once: CommandKey | None) -> Answered:
+        written = await confirm_totp(gateway, asked, body, once)
+        user_id = asked.caller().user_id
+        return await shown(gateway, asked, "totp.confirm", written, USERS, user_id)
+
+    return respond(await gateway.answers.once(asked, perform))
+
+
+@delete(
+    "/v1/users/me/totp",
+    opt=operation("profile.totp", body=CodeBody, status=204),
+    status_code=200,
+)
+async def remove(request: Request[Any, Any, Any]) -> ASGIResponse:
+    """Switch one-time passwords off, showing a code."""
+    gateway, asked = gateway_of(request), call(request)
+    no_parameters(asked)
+    body = asked.json(CodeBody)
+
+    async def perform(once: CommandKey | None) -> Answered:
+        written = await remove_totp(gateway, asked, body, once)
+        return done(gateway, asked, "totp.remove", written)
+
+    return respond(await gateway.answers.once(asked, perform))
+
+
+ROUTES: Final = [get_me, change, password, totp, confirm, remove]

@@ -1,0 +1,61 @@
+"""`/v1/projects`: creating and changing projects."""
+
+from typing import Any, Final
+
+from litestar import Request, patch, post
+from litestar.response.base import ASGIResponse
+
+from services.gateway.actions.projects import (
+    READ_ONLY,
+    CreateProjectBody,
+    PatchProjectBody,
+    create_project,
+    patch_project,
+)
+from services.gateway.api.lists import no_parameters
+from services.gateway.api.routing import call, gateway_of, operation, respond, shown
+from services.gateway.documents.tenancy import ProjectDocument
+from services.gateway.http.idempotency import Answered
+from services.gateway.http.patches import read_patch
+from services.gateway.reads.tenancy import PROJECTS
+from shared.eventlog.records import CommandKey
+
+
+@post(
+    "/v1/projects",
+    opt=operation("projects.create", body=CreateProjectBody, answer=ProjectDocument, status=201),
+)
+async def create(request: Request[Any, Any, Any]) -> ASGIResponse:
+    """Create a project; everybody in the domain joins a new one of type `model-store`."""
+    gateway, asked = gateway_of(request), call(request)
+    no_parameters(asked)
+    body = asked.json(CreateProjectBody)
+
+    async def perform(once: CommandKey | None) -> Answered:
+        written = await create_project(gateway, asked, body, once)
+        project_id = written.result["project_id"]
+        return await shown(
+            gateway, asked, "project.create", written, PROJECTS, project_id, status=201
+        )
+
+    return respond(await gateway.answers.once(asked, perform))
+
+
+@patch(
+    "/v1/projects/{key:str}",
+    opt=operation("projects.update", body=PatchProjectBody, answer=ProjectDocument),
+)
+async def change(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
+    """Change a project; in an inactive one nothing new begins."""
+    gateway, asked = gateway_of(request), call(request)
+    no_parameters(asked)
+    body = read_patch(asked, PatchProjectBody, READ_ONLY)
+
+    async def perform(once: CommandKey | None) -> Answered:
+        written = await patch_project(gateway, asked, key, body, once)
+        return await shown(gateway, asked, "project.update", written, PROJECTS, key)
+
+    return respond(await gateway.answers.once(asked, perform))
+
+
+ROUTES: Final = [create, change]
