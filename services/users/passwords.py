@@ -1,14 +1,15 @@
 """ChangeOwnPassword: a new password for oneself, and an end of one's other log-in sessions."""
 
 import unicodedata
-from functools import partial, reduce
+from functools import partial
+from typing import Final
 
 import asyncpg
 
 from services.users.answers import SERVICE, FactsChanged, answer_once
 from services.users.attempts import FailedLogins
 from services.users.creation import malformed_password
-from services.users.domain import password
+from services.users.domain import password, user
 from services.users.domain.password import PasswordFacts
 from services.users.indexing import index
 from services.users.live_logins import endings, hold, live_logins
@@ -16,6 +17,7 @@ from services.users.vault import Credentials, Vault
 from shared.contracts.base import Accepted
 from shared.contracts.users import ChangeOwnPassword
 from shared.eventlog.codec import stream_name
+from shared.eventlog.decider import Decider
 from shared.eventlog.log import EventLog
 from shared.eventlog.records import Write
 from shared.kernel.clock import Clock
@@ -27,6 +29,7 @@ from shared.security.rules import check_password
 from shared.security.sealing import Keyring, SealBroken
 from shared.security.transport import open_password
 
+USER: Final = Decider(user.INITIAL, user.evolve, password.decide)
 logger = get_logger(__name__)
 
 
@@ -65,7 +68,7 @@ class Passwords:
         if isinstance(facts, Rejection):
             return facts
         stream = await self._log.load(stream_name("user", user_id))
-        state = reduce(password.evolve, stream.events, password.INITIAL)
+        state = USER.fold(stream.events)
         decided = password.decide(state, command, facts)
         if isinstance(decided, Rejection):
             if decided.code == password.OLD_WRONG:

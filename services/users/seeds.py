@@ -16,8 +16,10 @@ TOTP_SEED: Final = "totp-seed"
 _READ: Final = (
     "select seed_id, sealed_seed, is_confirmed, last_step from totp_seeds where user_id = $1"
 )
+# Nobody gets a seed who is erased at this moment.
 _DRAW: Final = """
-    insert into totp_seeds as t (user_id, seed_id, sealed_seed) values ($1, $2, $3)
+    with person as (select from accounts where user_id = $1 and not is_erased for share)
+    insert into totp_seeds as t (user_id, seed_id, sealed_seed) select $1, $2, $3 from person
     on conflict (user_id) do update set seed_id = excluded.seed_id,
         sealed_seed = excluded.sealed_seed, last_step = -1
         where not t.is_confirmed
@@ -64,7 +66,10 @@ class Seeds:
     async def draw(
         self, connection: asyncpg.Connection, user_id: str, seed_id: str, secret: bytes
     ) -> bool:
-        """Keep a new seed in place of one that was not confirmed; False when one was."""
+        """Keep a new seed in place of one that was not confirmed; False when one was.
+
+        False as well for somebody who has been erased meanwhile.
+        """
         sealed = self._keyring.seal(TOTP_SEED, secret, context=user_id)
         return await connection.fetchval(_DRAW, user_id, seed_id, sealed) is not None
 

@@ -1,21 +1,22 @@
 """BeginTotp, ConfirmTotp and RemoveTotp: one's own one-time passwords, switched on and off."""
 
-from collections.abc import Iterable
-from functools import partial, reduce
+from functools import partial
 from typing import Final, NamedTuple
 
 import asyncpg
 
 from services.users.answers import SERVICE, FactsChanged, answer_once
 from services.users.attempts import FailedLogins
-from services.users.domain import totp
-from services.users.domain.totp import SecondFactor, ShownCode
+from services.users.domain import totp, user
+from services.users.domain.totp import ShownCode
+from services.users.domain.user import User
 from services.users.indexing import index
 from services.users.seeds import Seed, Seeds
 from services.users.vault import Vault
-from shared.contracts.base import Accepted, Event
+from shared.contracts.base import Accepted
 from shared.contracts.users import BeginTotp, ConfirmTotp, RemoveTotp
 from shared.eventlog.codec import stream_name
+from shared.eventlog.decider import Decider
 from shared.eventlog.log import EventLog
 from shared.eventlog.records import Write
 from shared.eventlog.writing import Within
@@ -29,6 +30,7 @@ from shared.security.totp import matching_step, new_seed, render_seed
 from shared.security.transport import seal_totp_secret
 
 CODE_MAX: Final = 64
+USER: Final = Decider(user.INITIAL, user.evolve, totp.decide)
 logger = get_logger(__name__)
 
 
@@ -36,7 +38,7 @@ class _Present(NamedTuple):
     """What a command is decided on: the user's stream, the seed, and the code that was shown."""
 
     version: int
-    state: SecondFactor
+    state: User
     seed: Seed | None
     shown: ShownCode
 
@@ -128,7 +130,7 @@ class Totp:
             moment = self._clock.now()
             step = matching_step(seed.secret, code[:CODE_MAX], moment, after=seed.last_step)
         shown = ShownCode(has_seed=seed is not None, step=step)
-        return _Present(stream.version, _fold(stream.events), seed, shown)
+        return _Present(stream.version, USER.fold(stream.events), seed, shown)
 
     async def _use(
         self,
@@ -151,7 +153,3 @@ class Totp:
             writes, context.meta, command=context.idempotency, result=result, within=within
         )
         return Accepted(service=SERVICE, position=appended.last, result=result)
-
-
-def _fold(happened: Iterable[Event]) -> SecondFactor:
-    return reduce(totp.evolve, happened, totp.INITIAL)

@@ -1,25 +1,16 @@
 """A user's own password: what it takes to change it, and the flag that asks for that."""
 
 import msgspec
-from msgspec import UNSET
 
-from shared.contracts.base import Event
+from services.users.domain.refusals import erased
+from services.users.domain.user import User
 from shared.contracts.users import (
     ChangeOwnPassword,
-    UserCreated,
-    UserErased,
     UserFlagsChanged,
     UserPasswordSet,
     UsersEvent,
 )
 from shared.kernel.rejections import FieldError, Rejection, all_invalid, not_found
-
-
-class PasswordState(msgspec.Struct, frozen=True):
-    """What is known of a user's password; `exists` is about the user."""
-
-    exists: bool = False
-    change_required: bool = False
 
 
 class PasswordFacts(msgspec.Struct, frozen=True):
@@ -30,28 +21,17 @@ class PasswordFacts(msgspec.Struct, frozen=True):
     error: FieldError | None = None
 
 
-INITIAL = PasswordState()
 OLD_WRONG = "old_password_wrong"
 
 
-def evolve(state: PasswordState, event: Event) -> PasswordState:
-    """Return the state after an event of the user."""
-    match event:
-        case UserCreated():
-            return PasswordState(exists=True, change_required=event.password_change_required)
-        case UserErased():
-            return INITIAL
-        case UserFlagsChanged() if event.password_change_required is not UNSET:
-            return msgspec.structs.replace(state, change_required=event.password_change_required)
-    return state
-
-
 def decide(
-    state: PasswordState, command: ChangeOwnPassword, context: PasswordFacts
+    state: User, command: ChangeOwnPassword, context: PasswordFacts
 ) -> tuple[UsersEvent, ...] | Rejection:
     """Set the password, and take the flag that asked for it back."""
-    if not state.exists:
+    if state.user_id is None:
         return not_found("user", command.user_id)
+    if state.is_erased:
+        return erased()
     if context.error is not None:
         return all_invalid((context.error,))
     if not context.old_is_right:
@@ -59,7 +39,7 @@ def decide(
     if context.is_same:
         return _refused("new", "same_password", "The new password is the old one; choose another.")
     done: tuple[UsersEvent, ...] = (UserPasswordSet(user_id=command.user_id, by="self"),)
-    if state.change_required:
+    if state.password_change_required:
         done += (UserFlagsChanged(user_id=command.user_id, password_change_required=False),)
     return done
 

@@ -4,25 +4,17 @@ from typing import TypeAlias
 
 import msgspec
 
-from shared.contracts.base import Event
+from services.users.domain.refusals import erased
+from services.users.domain.user import User
 from shared.contracts.users import (
     BeginTotp,
     ConfirmTotp,
     RemoveTotp,
-    UserCreated,
-    UserErased,
     UsersEvent,
     UserTotpDisabled,
     UserTotpEnabled,
 )
 from shared.kernel.rejections import FieldError, Rejection, conflict, not_found
-
-
-class SecondFactor(msgspec.Struct, frozen=True):
-    """What is known of a user's one-time passwords; `exists` is about the user."""
-
-    exists: bool = False
-    is_on: bool = False
 
 
 class ShownCode(msgspec.Struct, frozen=True):
@@ -36,33 +28,20 @@ class ShownCode(msgspec.Struct, frozen=True):
 
 
 TotpCommand: TypeAlias = BeginTotp | ConfirmTotp | RemoveTotp
-INITIAL = SecondFactor()
 NO_CODE = ShownCode()
 
 
-def evolve(state: SecondFactor, event: Event) -> SecondFactor:
-    """Return the state after an event of the user."""
-    match event:
-        case UserCreated():
-            return SecondFactor(exists=True)
-        case UserErased():
-            return SecondFactor()
-        case UserTotpEnabled():
-            return msgspec.structs.replace(state, is_on=True)
-        case UserTotpDisabled():
-            return msgspec.structs.replace(state, is_on=False)
-    return state
-
-
 def decide(
-    state: SecondFactor, command: TotpCommand, context: ShownCode = NO_CODE
+    state: User, command: TotpCommand, context: ShownCode = NO_CODE
 ) -> tuple[UsersEvent, ...] | Rejection:
     """Switch one-time passwords on or off; the owner shows a code for either."""
-    if not state.exists:
+    if state.user_id is None:
         return not_found("user", command.user_id)
+    if state.is_erased:
+        return erased()
     match command:
         case BeginTotp():
-            return _already_on() if state.is_on else ()
+            return _already_on() if state.totp_enabled else ()
         case ConfirmTotp():
             return _confirm(state, command, context)
         case RemoveTotp():
@@ -70,9 +49,9 @@ def decide(
 
 
 def _confirm(
-    state: SecondFactor, command: ConfirmTotp, shown: ShownCode
+    state: User, command: ConfirmTotp, shown: ShownCode
 ) -> tuple[UsersEvent, ...] | Rejection:
-    if state.is_on:
+    if state.totp_enabled:
         return _already_on()
     if not shown.has_seed:
         return conflict("totp_not_begun", "Ask for a new secret before you confirm a code of it.")
@@ -82,9 +61,9 @@ def _confirm(
 
 
 def _remove(
-    state: SecondFactor, command: RemoveTotp, shown: ShownCode
+    state: User, command: RemoveTotp, shown: ShownCode
 ) -> tuple[UsersEvent, ...] | Rejection:
-    if not state.is_on:
+    if not state.totp_enabled:
         return conflict("totp_not_enabled", "One-time passwords are not switched on.")
     if shown.step is None:
         return wrong_code()

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from services.users.domain import password
+from services.users.domain import password, user
 from services.users.domain.password import PasswordFacts
 from shared.contracts.users import (
     ChangeOwnPassword,
@@ -15,7 +15,7 @@ from shared.kernel.rejections import FieldError
 from shared.testing.spec import given
 from tests.users.unit.test_totp import KIM
 
-PASSWORD = Decider(password.INITIAL, password.evolve, password.decide)
+PASSWORD = Decider(user.INITIAL, user.evolve, password.decide)
 CHANGE = ChangeOwnPassword(user_id="u-1", sealed_old="1.o", sealed_new="1.n")
 ASKED = msgspec.structs.replace(KIM, password_change_required=True)
 SET = UserPasswordSet(user_id="u-1", by="self")
@@ -58,4 +58,4 @@ def test_a_weak_password_is_refused_before_the_old_one_is_looked_at() -> None:
 def test_nobody_and_erased_persons_have_none() -> None:
     given(PASSWORD).when(CHANGE, RIGHT).rejected("user_not_found")
     erased = UserErased(user_id="u-1")
-    given(PASSWORD, KIM, erased).when(CHANGE, RIGHT).rejected("user_not_found")
+    given(PASSWORD, KIM, erased).when(CHANGE, RIGHT).rejected("user_erased")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 
-from services.users.domain import totp
+from services.users.domain import totp, user
 from services.users.domain.totp import ShownCode
 from shared.contracts.users import (
     BeginTotp,
@@ -20,7 +20,7 @@ from shared.eventlog.decider import Decider
 from shared.kernel.rejections import Rejection
 from shared.testing.spec import given
 
-TOTP = Decider(totp.INITIAL, totp.evolve, totp.decide)
+TOTP = Decider(user.INITIAL, user.evolve, totp.decide)
 KIM = UserCreated(
     user_id="u-1",
     email="1.e",
@@ -78,7 +78,7 @@ def test_nobody_and_erased_persons_have_none(
     command: BeginTotp | ConfirmTotp | RemoveTotp,
 ) -> None:
     given(TOTP).when(command, RIGHT).rejected("user_not_found")
-    given(TOTP, KIM, ON, UserErased(user_id="u-1")).when(command, RIGHT).rejected("user_not_found")
+    given(TOTP, KIM, ON, UserErased(user_id="u-1")).when(command, RIGHT).rejected("user_erased")
 
 
 @for_all(
