@@ -3,7 +3,7 @@
 from services.gateway.application import make_edge
 from services.gateway.auth.authenticator import Authenticator
 from services.gateway.auth.directory import Directory
-from services.gateway.auth.rate_limits import RateLimits
+from services.gateway.auth.keypair_use import KeypairUse, follow_keypair_use
 from services.gateway.auth.secrets import KeypairSecrets
 from services.gateway.background import Telemetry, Upkeep, seed_queues
 from services.gateway.decorations import Decorations
@@ -36,7 +36,6 @@ from shared.kernel.clock import render_time
 from shared.projections.runner import ProjectionRunner
 from shared.runtime.service import Hook, ServiceRuntime, run_service
 from shared.runtime.status import status_of
-from shared.security.nonces import NonceCache
 from shared.security.persons import PersonKeys
 from shared.security.sealing import Keyring
 
@@ -50,13 +49,15 @@ async def compose(runtime: ServiceRuntime) -> None:
     keys = PersonKeys(keyring, FetchPersonKeys(runtime.query_client))
     runner = _runner(runtime, keys)
     history = History(runtime.pool, keys, runner)
-    gateway, follower = _parts(runtime, runner, keyring, settings, history)
+    use = await follow_keypair_use(runtime)
+    gateway, follower = _parts(runtime, runner, keyring, settings, history, use)
     upkeep = Upkeep(
         runner=runner,
         reads=gateway.reads,
         follower=follower,
         directory=gateway.directory,
         secrets=gateway.secrets,
+        ledger=use.ledger,
         answers=gateway.answers,
         clock=runtime.clock,
     )
@@ -73,9 +74,7 @@ async def compose(runtime: ServiceRuntime) -> None:
     runtime.background("cleaning", upkeep.clean())
     runtime.background("queues", seed_queues(runtime.query_client, gateway.queues))
     runtime.health.add("projections", runner.check)
-    # what was signed before this process began may have been used with the one before it
-    nonces = NonceCache(since=runtime.clock.now().timestamp())
-    authenticator = Authenticator(gateway.directory, gateway.secrets, nonces, runtime.clock)
+    authenticator = Authenticator(gateway.directory, gateway.secrets, use.nonces, runtime.clock)
     runtime.serve(make_edge(gateway, authenticator, console_routes(gateway)))
     runtime.on_stop(_closing(gateway))
 
@@ -100,13 +99,14 @@ def _parts(
     keyring: Keyring,
     settings: GatewaySettings,
     history: History,
+    use: KeypairUse,
 ) -> tuple[Gateway, Follower]:
     clock, pool = runtime.clock, runtime.pool
     directory, queues, live = Directory(), Queues(clock), LiveHub(clock)
-    loads, limits = AgentLoads(clock), RateLimits()
+    loads = AgentLoads(clock)
     follower = Follower(directory, queues, live)
     reads = ReadModels(pool, runner)
-    decorations = Decorations(pool, queues, loads, limits, clock)
+    decorations = Decorations(pool, queues, loads, use, clock)
     reads.decorate(SESSIONS, decorations.sessions)
     reads.decorate(AGENTS, decorations.agents)
     reads.decorate(KEYPAIRS, decorations.keypairs)
@@ -125,7 +125,7 @@ def _parts(
         tasks=Tasks(keyring, runner, clock),
         directory=directory,
         secrets=KeypairSecrets(keyring, runtime.query_client),
-        limits=limits,
+        limits=use.limits,
         loads=loads,
         queues=queues,
         live=live,

@@ -8,6 +8,7 @@ from nats.aio.client import Client
 
 from services.gateway.auth.directory import Directory
 from services.gateway.auth.secrets import KeypairSecrets
+from services.gateway.auth.use_sharing import Ledger
 from services.gateway.follower import Follower
 from services.gateway.http.idempotency import IdempotentAnswers
 from services.gateway.http.outages import OUTAGES
@@ -78,6 +79,7 @@ class Upkeep:
         follower: Follower,
         directory: Directory,
         secrets: KeypairSecrets,
+        ledger: Ledger,
         answers: IdempotentAnswers,
         clock: Clock,
     ) -> None:
@@ -86,6 +88,7 @@ class Upkeep:
         self._follower = follower
         self._directory = directory
         self._secrets = secrets
+        self._ledger = ledger
         self._answers = answers
         self._clock = clock
         self._flipped = asyncio.Event()
@@ -100,6 +103,7 @@ class Upkeep:
                 self._fetch((recorded.event.access_key,))
             elif isinstance(recorded.event, KeypairDeleted):
                 self._secrets.forget(recorded.event.access_key)
+                self._ledger.deleted(recorded.event.access_key)
 
     def flipped(self, projection: str) -> None:
         """Note that another generation of a projection is shown."""

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from services.gateway.auth.rate_limits import RateLimits
+from services.gateway.auth.keypair_use import KeypairUse
 from services.gateway.reads.pages import extend
 from services.gateway.telemetry.loads import AgentLoads
 from services.gateway.telemetry.queues import NO_PLACE, Queues
@@ -34,13 +34,13 @@ class Decorations:
         pool: asyncpg.Pool,
         queues: Queues,
         loads: AgentLoads,
-        limits: RateLimits,
+        use: KeypairUse,
         clock: Clock,
     ) -> None:
         self._pool = pool
         self._queues = queues
         self._loads = loads
-        self._limits = limits
+        self._use = use
         self._clock = clock
 
     async def sessions(self, found: Found) -> list[str]:
@@ -72,16 +72,14 @@ class Decorations:
         ]
 
     async def keypairs(self, found: Found) -> list[str]:
-        """Add how much of its window each keypair has used."""
-        now = self._clock.monotonic()
+        """Add how much of its window each keypair has used, and when it was used last."""
+        now, limits = self._clock.monotonic(), self._use.limits
+        last = {key: limits.last_used_at(key) for key, _ in found}
+        unknown = [key for key, at in last.items() if at is None]
+        if unknown:
+            last.update(await self._use.store.last_used_at(unknown))
         return [
-            extend(
-                text,
-                {
-                    "requests_in_window": self._limits.used(key, now),
-                    "last_used_at": self._limits.last_used_at(key),
-                },
-            )
+            extend(text, {"requests_in_window": limits.used(key, now), "last_used_at": last[key]})
             for key, text in found
         ]
 

@@ -40,6 +40,7 @@ _EVERYONE: Final = Rule("all", "all", "all", "all")
 _SELF: Final = Rule("own", "own", "own", "own")
 _OPERATORS: Final = Rule("all", "none", "none", "none")
 _WATCHERS: Final = Rule("all", "none", "none", "all")
+_OWNERS: Final = Rule("all", "own", "own", "none")
 _TENANT: Final = Rule("all", "domain", "own", "all")
 
 # The left column is what a route or a button names; semantics.md 0.2 is the source of the rest.
@@ -63,6 +64,13 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
         "profile.totp": _SELF,
         "keypairs.list": _TENANT,
         "keypairs.read": _TENANT,
+        "keypairs.create": _OWNERS,
+        "keypairs.update": _OPERATORS,
+        "keypairs.activate": _OWNERS,
+        "keypairs.deactivate": _OWNERS,
+        "keypairs.make-main": _OWNERS,
+        "keypairs.reveal": _OWNERS,
+        "keypairs.delete": _OWNERS,
         "domains.list": Rule("all", "domain", "domain", "all"),
         "domains.read": Rule("all", "domain", "domain", "all"),
         "domains.create": _OPERATORS,
