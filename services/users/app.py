@@ -5,6 +5,7 @@ from typing import Final
 from services.users.bootstrap import Bootstrap
 from services.users.changes import UserChanges
 from services.users.creation import UserCreation
+from services.users.erasure import Erasure
 from services.users.handlers import PeerQueries, serve, serve_logins, serve_people
 from services.users.keypairs import Keypairs
 from services.users.known_policies import KnownPolicies
@@ -54,6 +55,7 @@ async def compose(runtime: ServiceRuntime) -> None:
         runtime.commands,
         UserCreation(log, keyring, hasher, policies, runtime.clock),
         UserChanges(log, keyring, hasher, policies, runtime.clock),
+        Erasure(log, runtime.clock),
         Tenancy(log, policies),
     )
     logins = Logins(log, keyring, hasher, runtime.clock, lifetime_s=settings.login_lifetime_s)

@@ -33,6 +33,9 @@ _MEMBERS: Final = (
 )
 _MEMBER: Final = "select role from memberships where project_id = $1 and user_id = $2"
 _MEMBERSHIPS: Final = "select project_id from memberships where user_id = $1 order by project_id"
+_ACTIVE_KEYPAIRS: Final = (
+    "select access_key from keypairs where user_id = $1 and status = 'active' order by access_key"
+)
 _NAMED: Final = "select project_id from projects where domain = $1 and name = $2"
 # The user, and all who are in charge: one statement, so that they are locked in one order.
 _IN_CHARGE: Final = (
@@ -126,3 +129,11 @@ async def others_in_charge(connection: Connection, user_id: str, *, lock: bool =
     """Tell whether there is an active superadmin beside a user; locked, none stops being one."""
     rows = await connection.fetch(_IN_CHARGE + _suffix(lock, "no key update"), user_id)
     return any(row["in_charge"] for row in rows if row["user_id"] != user_id)
+
+
+async def active_keypairs(
+    connection: Connection, user_id: str, *, lock: bool = False
+) -> tuple[str, ...]:
+    """Return the access keys of a user's active keypairs."""
+    rows = await connection.fetch(_ACTIVE_KEYPAIRS + _suffix(lock, "no key update"), user_id)
+    return tuple(row["access_key"] for row in rows)

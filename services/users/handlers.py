@@ -4,6 +4,7 @@ from typing import Final
 
 from services.users.changes import UserChanges
 from services.users.creation import UserCreation
+from services.users.erasure import Erasure
 from services.users.keypairs import Keypairs
 from services.users.logins import Logins
 from services.users.passwords import Passwords
@@ -24,6 +25,7 @@ from shared.contracts.users import (
     CreateProject,
     CreateUser,
     DeleteKeypair,
+    EraseUser,
     GetKeypairSecrets,
     GetPersonKeys,
     IssueKeypair,
@@ -82,11 +84,16 @@ def serve_logins(commands: CommandServer, logins: Logins, passwords: Passwords, 
 
 
 def serve_people(
-    commands: CommandServer, creation: UserCreation, changes: UserChanges, tenancy: Tenancy
+    commands: CommandServer,
+    creation: UserCreation,
+    changes: UserChanges,
+    erasure: Erasure,
+    tenancy: Tenancy,
 ) -> None:
     """Register what becomes of users, domains and projects."""
     commands.handle(CreateUser, creation.create)
     commands.handle(ChangeUser, changes.change)
+    commands.handle(EraseUser, erasure.erase)
     commands.handle(CreateDomain, tenancy.change_domain)
     commands.handle(ChangeDomain, tenancy.change_domain)
     commands.handle(CreateProject, tenancy.create_project)

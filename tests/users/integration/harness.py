@@ -1,7 +1,6 @@
 """The users service as a process, and a peer that asks it as the gateway would."""
 
 import asyncio
-import asyncio
 import json
 from dataclasses import dataclass
 from typing import Any

@@ -203,7 +203,7 @@ def test_who_stays_in_an_inactive_project_or_domain_stays() -> None:
         ({"resource_policy": "gold"}, False),
     ],
 )
-def test_what_nobody_does_to_the_own_account(changes: dict[str, Any], refused: bool) -> None:
+def test_what_nobody_does_to_the_own_account(changes: dict[str, Any], *, refused: bool) -> None:
     decided = given(USER, CHIEF).when(wish(**changes), facts(is_own=True))
     if refused:
         assert decided.rejected("own_account").kind == "forbidden"
