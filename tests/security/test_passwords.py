@@ -1,11 +1,15 @@
 """Passwords are hashed off the event loop, in a bounded queue."""
 
 import asyncio
+import os
+import sys
+import threading
+from pathlib import Path
 
 import pytest
 
 from shared.kernel.rejections import Rejection
-from shared.security.passwords import PasswordHasher, PasswordParameters, Verdict
+from shared.security.passwords import NICE, PasswordHasher, PasswordParameters, Verdict
 from shared.security.rules import check_password
 
 QUICK = PasswordParameters(memory_kib=8, passes=1, lanes=1)
@@ -127,3 +131,18 @@ async def test_a_closed_hasher_refuses() -> None:
 def test_the_password_rule(password: str, code: str | None) -> None:
     error = check_password(password)
     assert (error and error.code) == code
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own there")
+async def test_hashing_gives_way_to_everything_else() -> None:
+    def threads() -> set[int]:
+        return {int(path.name) for path in Path("/proc/self/task").iterdir()}
+
+    before, own = threads(), os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    hasher = PasswordHasher(QUICK, workers=2)
+    await asyncio.gather(*(hasher.hash("correct 1!") for _ in range(4)))
+    workers = threads() - before
+    assert workers
+    assert {os.getpriority(os.PRIO_PROCESS, worker) for worker in workers} == {NICE}
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == own
+    hasher.close()

@@ -11,8 +11,7 @@ from shared.eventlog.records import CommandKey
 from shared.kernel.ids import new_id
 from shared.security.transport import seal_password
 from tests.users.integration.authenticator import log_in
-from tests.users.integration.harness import Ground, Users, rejected
-from tests.users.integration.test_crashes import blocked
+from tests.users.integration.harness import Ground, Users, blocked, rejected
 
 OLD, NEW = "abcd123!", "efgh456?"
 
