@@ -98,7 +98,7 @@ class Books:
 
     def state(self) -> dict[str, Any]:
         """Return all that the log determines, as plain comparable values."""
-        holdings = {key: tuple(holding) for key, holding in self.cluster.holdings.items()}
+        holdings = {key: msgspec.structs.astuple(one) for key, one in self.cluster.holdings.items()}
         waiting = {
             name: [entry.session.session_id for entry in queue.planner.queue]
             for name, queue in self.queues.items()

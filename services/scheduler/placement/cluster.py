@@ -1,14 +1,14 @@
 """All agents with what is handed out on them, whatever group they belong to at the moment."""
 
-from typing import NamedTuple
+import msgspec
 
 from services.scheduler.placement.index import AgentIndex
 from services.scheduler.placement.model import Agent, DeviceShares, KernelPlace, Shape, Strategy
 from services.scheduler.placement.rows import Row
 
 
-class Holding(NamedTuple):
-    """What one kernel holds on an agent."""
+class Holding(msgspec.Struct, frozen=True, gc=False):
+    """What one kernel holds on an agent; one of a million that the collector need not visit."""
 
     agent_id: str
     slots: tuple[tuple[str, int], ...]
@@ -122,9 +122,8 @@ class Cluster:
             for device_id, part in parts.items():
                 total = row.devices_used.get(device_id, 0) + sign * part
                 row.devices_used[device_id] = total
-        index = self.indexes.get(row.agent.group)
-        if index is not None and row.agent.agent_id in index.rows:
-            index.moved(row)
+        if row.pool is not None:
+            self.indexes[row.agent.group].moved(row)
 
 
 def _usable(agent: Agent) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from services.scheduler.placement.model import Shape, Strategy, slot_rank
+from services.scheduler.placement.model import Agent, Shape, Strategy, slot_rank
 from services.scheduler.placement.rows import Needs, RankedRows, RankKey, Row
 
 REMEMBERED_SHAPES_MAX: Final = 20_000
@@ -34,7 +34,6 @@ class AgentIndex:
         self.rows: dict[str, Row] = {}
         self._slots: tuple[str, ...] = ()
         self._pools: dict[_PoolKey, RankedRows] = {}
-        self._pool_of: dict[str, _PoolKey] = {}
         self._targets: dict[Shape, tuple[_Target, ...]] = {}
 
     def add(self, row: Row) -> None:
@@ -48,7 +47,7 @@ class AgentIndex:
     def remove(self, agent_id: str) -> None:
         """Forget an agent; what is reserved on it stays in its row."""
         row = self.rows.pop(agent_id)
-        key = self._pool_of.pop(agent_id)
+        key = _pool_key(row.agent)
         pool = self._pools[key]
         pool.remove(row)
         if not pool:
@@ -57,7 +56,9 @@ class AgentIndex:
 
     def moved(self, row: Row) -> None:
         """Rank a row anew after something was reserved or released on it."""
-        pool = self._pools[self._pool_of[row.agent.agent_id]]
+        pool = row.pool
+        if pool is None:
+            raise KeyError(row.agent.agent_id)
         pool.remove(row)
         self._measure(row)
         pool.add(row)
@@ -128,29 +129,33 @@ class AgentIndex:
         return tuple(start)
 
     def _measure(self, row: Row) -> None:
-        left = row.left()
-        free = tuple(left.get(name, 0) for name in self._slots)
-        row.free = free
-        order = free if self.strategy == "concentrated" else tuple(-amount for amount in free)
+        capacity, reserved = row.agent.capacity, row.reserved
+        free = [
+            capacity[name] - reserved.get(name, 0) if name in capacity else 0
+            for name in self._slots
+        ]
+        row.free = tuple(free)
+        order = free if self.strategy == "concentrated" else [-amount for amount in free]
         row.key = (*order, row.agent.agent_id)
 
     def _insert(self, row: Row) -> None:
         self._measure(row)
-        agent = row.agent
-        capabilities = frozenset(name for name, amount in agent.capacity.items() if amount > 0)
-        key = _PoolKey(agent.architecture, agent.images, capabilities)
+        key = _pool_key(row.agent)
         pool = self._pools.get(key)
         if pool is None:
             pool = self._pools[key] = RankedRows()
             self._targets.clear()
-        self._pool_of[agent.agent_id] = key
         pool.add(row)
 
     def _widen(self) -> None:
         names = {name for row in self.rows.values() for name in row.agent.capacity}
         self._slots = tuple(sorted(names | set(self._slots), key=slot_rank))
         self._pools.clear()
-        self._pool_of.clear()
         self._targets.clear()
         for row in self.rows.values():
             self._insert(row)
+
+
+def _pool_key(agent: Agent) -> _PoolKey:
+    capabilities = frozenset(name for name, amount in agent.capacity.items() if amount > 0)
+    return _PoolKey(agent.architecture, agent.images, capabilities)
