@@ -6,7 +6,7 @@ from typing import Any
 import asyncpg
 
 from shared.contracts.base import Accepted, Reply
-from shared.contracts.users import ChangeOwnPassword
+from shared.contracts.users import ChangeOwnPassword, ChangeUser
 from shared.eventlog.records import CommandKey
 from shared.kernel.ids import new_id
 from shared.security.transport import seal_password
@@ -140,3 +140,42 @@ async def test_a_change_that_is_killed_half_way_changes_nothing(
     assert isinstance(await users.send(command, key), Accepted)
     assert (await ended(users, user_id))[other] == "password_changed"
     assert isinstance(await log_in(users, "interrupted", None, NEW), Accepted)
+
+
+async def test_no_session_outlives_a_password_that_an_administrator_replaces(
+    users: Users,
+) -> None:
+    user_id = str((await users.created("replaced"))["user_id"])
+    sealed = seal_password(users.keyring, NEW)
+    replies = await asyncio.gather(
+        *(log_in(users, "replaced", None) for _ in range(4)),
+        users.send(ChangeUser(user_id=user_id, sealed_password=sealed)),
+        *(log_in(users, "replaced", None) for _ in range(4)),
+    )
+    assert isinstance(replies[4], Accepted), replies[4]
+    told = await users.events("LoginStarted", "UserPasswordSet")
+    mine = [event["type"] for event in told if event["data"]["user_id"] == user_id]
+    assert mine == ["LoginStarted"] * (len(mine) - 1) + ["UserPasswordSet"]
+    started = {
+        event["data"]["login_id"]
+        for event in told
+        if event["type"] == "LoginStarted" and event["data"]["user_id"] == user_id
+    }
+    assert set(await ended(users, user_id)) == started
+    assert isinstance(await log_in(users, "replaced", None, NEW), Accepted)
+
+
+async def test_nobody_is_let_in_after_the_deactivation(users: Users) -> None:
+    user_id = str((await users.created("dismissed"))["user_id"])
+    replies = await asyncio.gather(
+        *(log_in(users, "dismissed", None) for _ in range(4)),
+        users.send(ChangeUser(user_id=user_id, status="inactive")),
+        *(log_in(users, "dismissed", None) for _ in range(4)),
+    )
+    assert isinstance(replies[4], Accepted), replies[4]
+    told = await users.events("LoginStarted", "UserDeactivated")
+    mine = [event["type"] for event in told if event["data"]["user_id"] == user_id]
+    assert mine == ["LoginStarted"] * (len(mine) - 1) + ["UserDeactivated"]
+    assert {rejected(reply).code for reply in replies if not isinstance(reply, Accepted)} <= {
+        "invalid_credentials"
+    }

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from shared.contracts.base import Accepted, Rejected
-from shared.contracts.users import BeginTotp, ConfirmTotp, RemoveTotp
+from shared.contracts.users import BeginTotp, ChangeUser, ConfirmTotp, RemoveTotp
 from shared.eventlog.records import CommandKey
 from shared.kernel.ids import new_id
 from shared.security.totp import render_seed
@@ -97,6 +97,19 @@ async def test_a_code_switches_them_off_and_log_ins_need_none_again(users: Users
     assert await users.database.fetchval(read, user_id) == 0
     again = rejected(await users.send(RemoveTotp(user_id=user_id, code=phone.code(1))))
     assert again.code == "totp_not_enabled"
+
+
+async def test_an_administrator_can_only_switch_them_off(users: Users) -> None:
+    user_id, _ = await enrolled(users, "helped")
+    assert isinstance(await users.send(ChangeUser(user_id=user_id, totp_enabled=False)), Accepted)
+    assert isinstance(await log_in(users, "helped", None), Accepted)
+    refused = rejected(await users.send(ChangeUser(user_id=user_id, totp_enabled=True)))
+    assert (refused.kind, refused.code) == ("invalid", "totp_only_off")
+    begun = await users.send(BeginTotp(user_id=user_id))
+    phone = phone_of(users.keyring, user_id, begun)
+    code = phone.code()
+    assert isinstance(await users.send(ConfirmTotp(user_id=user_id, code=code)), Accepted)
+    assert rejected(await log_in(users, "helped", None)).code == "otp_required"
 
 
 async def test_the_seed_drawn_last_is_the_one_that_counts(users: Users) -> None:
