@@ -23,9 +23,10 @@ from services.gateway.projections.sessions import SessionsProjection
 from services.gateway.projections.users import UsersProjection
 from services.gateway.reads.agents import AGENTS
 from services.gateway.reads.models import ReadModels
+from services.gateway.reads.past import Past
 from services.gateway.reads.sessions import SESSIONS
 from services.gateway.reads.tenancy import MEMBERS
-from services.gateway.reads.users import KEYPAIRS
+from services.gateway.reads.users import KEYPAIRS, USERS
 from services.gateway.settings import GatewaySettings
 from services.gateway.system import System
 from services.gateway.tasks import Tasks
@@ -105,7 +106,9 @@ def _parts(
     directory, queues, live = Directory(), Queues(clock), LiveHub(clock)
     loads = AgentLoads(clock)
     follower = Follower(directory, queues, live)
-    reads = ReadModels(pool, runner)
+    reads, past = ReadModels(pool, runner, clock), Past(pool)
+    reads.decorate_past(USERS, past.users)
+    reads.decorate_past(KEYPAIRS, past.keypairs)
     decorations = Decorations(pool, queues, loads, use, clock)
     reads.decorate(SESSIONS, decorations.sessions)
     reads.decorate(AGENTS, decorations.agents)

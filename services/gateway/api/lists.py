@@ -7,6 +7,7 @@ from litestar import Request, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.response.base import ASGIResponse
 
+from services.gateway.api.asking import AT, asked_list, asked_moment
 from services.gateway.api.history import SUFFIX, timeline
 from services.gateway.api.routing import answer, call, gateway_of, operation
 from services.gateway.documents.agents import AgentDocument, ImageDocument
@@ -21,7 +22,7 @@ from services.gateway.documents.sessions import ResourceGroupDocument, SessionDo
 from services.gateway.documents.tenancy import DomainDocument, ProjectDocument
 from services.gateway.documents.users import UserDocument
 from services.gateway.http.calls import Call
-from services.gateway.http.parameters import only_parameters, parse_list
+from services.gateway.http.parameters import only_parameters
 from services.gateway.http.problems import Refused
 from services.gateway.reads.agents import AGENTS, IMAGES
 from services.gateway.reads.models import ReadModels
@@ -77,9 +78,7 @@ async def page(
 ) -> bytes:
     """Return one page of a list as JSON; raises Refused. `within` are filters of the address."""
     principal = call.caller()
-    query = parse_list(resource.spec, call.query)
-    if isinstance(query, Rejection):
-        raise Refused(query)
+    query = asked_list(resource, call, reads.clock.now())
     if within:
         query = query._replace(filters=(*query.filters, *within))
     found = await reads.page(resource, principal, query)
@@ -101,7 +100,10 @@ def _list_route(path: str, resource: Resource, document: type) -> HTTPRouteHandl
         return answer(await page(gateway_of(request).reads, resource, call(request)))
 
     handler.__doc__ = f"List {_plural(path)}, as far as the caller may see them."
-    options = operation(resource.list_action, answer=document, resource=resource)
+    parameters = () if resource.versions is None else (AT,)
+    options = operation(
+        resource.list_action, answer=document, resource=resource, parameters=parameters
+    )
     return get(path, opt=options)(handler)
 
 
@@ -111,15 +113,16 @@ def _one_route(path: str, resource: Resource, document: type) -> HTTPRouteHandle
         key = key.lstrip("/")
         if resource is IMAGES and key.endswith(SUFFIX):  # a path takes in whatever follows it
             return answer(await timeline(gateway, asked, path, key.removesuffix(SUFFIX)))
-        no_parameters(asked)
-        found = await gateway.reads.document(resource, asked.caller(), key)
+        at = asked_moment(resource, asked, gateway.clock.now())
+        found = await gateway.reads.document(resource, asked.caller(), key, at)
         if isinstance(found, Rejection):
             raise Refused(found)
         return answer(found.encode())
 
     handler.__doc__ = f"Return one of the {_plural(path)}."
     kind = "path" if resource is IMAGES else "str"
-    options = operation(resource.read_action, answer=document)
+    parameters = () if resource.versions is None else (AT,)
+    options = operation(resource.read_action, answer=document, parameters=parameters)
     return get(f"{path}/{{key:{kind}}}", opt=options)(handler)
 
 

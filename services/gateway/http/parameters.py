@@ -68,13 +68,17 @@ FilterValue = str | bool | int
 
 
 class ListQuery(NamedTuple):
-    """What a caller asked of a list. `after` is the decoded cursor: the last row's sort values."""
+    """What a caller asked of a list. `after` is the decoded cursor: the last row's sort values.
+
+    `at` is the moment of which it asks; None is now.
+    """
 
     limit: int = LIMIT_DEFAULT
     offset: int = 0
     sort: tuple[SortKey, ...] = ()
     filters: tuple[tuple[str, tuple[FilterValue, ...]], ...] = ()
     after: tuple[object, ...] | None = None
+    at: datetime | None = None
 
 
 _remembered: OrderedDict[tuple[int, str], ListQuery] = OrderedDict()

@@ -4,7 +4,8 @@ from datetime import datetime
 from typing import Final
 
 from services.gateway.documents.keypairs import KeypairDocument
-from services.gateway.projections.tables import Column, DocumentTable, times
+from services.gateway.projections.tables import Column, times
+from services.gateway.projections.versions import VersionedTable
 from shared.contracts.users import (
     KeypairActivated,
     KeypairDeactivated,
@@ -14,7 +15,7 @@ from shared.contracts.users import (
     KeypairRateLimitSet,
 )
 
-KEYPAIRS: Final = DocumentTable(
+KEYPAIRS: Final = VersionedTable(
     "keypairs",
     KeypairDocument,
     (

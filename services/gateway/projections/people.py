@@ -8,6 +8,7 @@ from msgspec import UNSET, UnsetType
 from services.gateway.documents.logins import LoginDocument
 from services.gateway.documents.users import UserDocument
 from services.gateway.projections.tables import Column, DocumentTable, times
+from services.gateway.projections.versions import VersionedTable
 from shared.contracts.base import Event, Sealed
 from shared.contracts.users import (
     LoginEnded,
@@ -28,7 +29,14 @@ from shared.contracts.users import (
 )
 from shared.security.persons import PersonKey, open_text
 
-USERS: Final = DocumentTable(
+
+def blank(user: UserDocument) -> None:
+    """Say nothing of a person any more, but that there was one."""
+    user.email = user.username = user.full_name = user.description = None
+    user.erased = True
+
+
+USERS: Final = VersionedTable(
     "users",
     UserDocument,
     (
@@ -48,6 +56,8 @@ USERS: Final = DocumentTable(
         Column("erased", "boolean", lambda user: user.erased),
         *times(),
     ),
+    volatile={"last_login_at": None},
+    blank=blank,
 )
 LOGINS: Final = DocumentTable(
     "logins",
@@ -180,7 +190,6 @@ def _given(value: bool | UnsetType, before: bool) -> bool:  # noqa: FBT001  # bo
 
 
 def _erase(user: UserDocument) -> None:
-    user.email = user.username = user.full_name = user.description = None
+    blank(user)
     user.totp_enabled = False
     user.login_blocked_until = None
-    user.erased = True

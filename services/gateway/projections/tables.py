@@ -1,6 +1,7 @@
 """Tables of documents: read by key, folded in memory, written back in one statement a batch."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import asyncpg
@@ -68,25 +69,51 @@ class DocumentTable(Generic[D]):
         self, connection: asyncpg.Connection, table: str, documents: Mapping[str, D]
     ) -> None:
         """Insert or replace these documents in one statement."""
-        if not documents:
-            return
-        names = ["id", "doc", *(column.name for column in self.columns)]
+        if documents:
+            names = ["id", "doc", *(column.name for column in self.columns)]
+            updates = ", ".join(f"{name} = excluded.{name}" for name in names[1:])
+            await self.insert(
+                connection,
+                table,
+                [(key, self.encode(document)) for key, document in documents.items()],
+                documents.values(),
+                f"on conflict (id) do update set {updates}",
+            )
+
+    async def insert(
+        self,
+        connection: asyncpg.Connection,
+        table: str,
+        texts: Sequence[tuple[str, str]],
+        documents: Iterable[D],
+        conflict: str = "",
+        **more: Sequence[datetime],
+    ) -> None:
+        """Insert documents, given as (id, JSON) and as they are, with `more` columns of times."""
+        kept = list(documents)
+        names = ["id", "doc", *(column.name for column in self.columns), *more]
         types = ["text", "text", *(column.sql_type for column in self.columns)]
-        arrays: list[list[Any]] = [
-            list(documents),
-            [msgspec.json.encode(document).decode() for document in documents.values()],
-        ]
-        arrays += [
-            [storable(column.value(document)) for document in documents.values()]
-            for column in self.columns
+        types += ["timestamptz"] * len(more)
+        arrays: list[Sequence[Any]] = [
+            [key for key, _ in texts],
+            [text for _, text in texts],
+            *([storable(column.value(item)) for item in kept] for column in self.columns),
+            *more.values(),
         ]
         unnest = ", ".join(f"${index}::{kind}[]" for index, kind in enumerate(types, start=1))
-        updates = ", ".join(f"{name} = excluded.{name}" for name in names[1:])
         await connection.execute(
-            f"insert into {table} ({', '.join(names)}) select * from unnest({unnest})"  # noqa: S608  # our constants
-            f" on conflict (id) do update set {updates}",
+            f"insert into {table} as t ({', '.join(names)})"  # noqa: S608  # our constants
+            f" select * from unnest({unnest}) {conflict}",
             *arrays,
         )
+
+    def encode(self, document: D) -> str:
+        """Return a document's JSON text."""
+        return msgspec.json.encode(document).decode()
+
+    def decode(self, text: str) -> D:
+        """Return the document of a JSON text."""
+        return self._decoder.decode(text)
 
     async def remove(self, connection: asyncpg.Connection, table: str, keys: Iterable[str]) -> None:
         """Delete the documents of these keys as far as they exist."""

@@ -9,6 +9,7 @@ from services.gateway.projections.keypairs import KEYPAIRS
 from services.gateway.projections.people import LOGINS, USERS
 from services.gateway.projections.tenants import DOMAINS, MEMBERSHIPS, PROJECTS
 from services.gateway.projections.users_fold import Batch, Touched, fold
+from services.gateway.projections.versions import Versions
 from shared.contracts.users import UserCreated, UserErased, UserProfileChanged
 from shared.eventlog.records import Recorded
 from shared.projections.projection import Tables
@@ -33,14 +34,16 @@ class UsersProjection:
     """Folds the users service's events. `keys` opens sealed texts; it raises NotYet when away."""
 
     name = "users"
-    version = 2
+    version = 3
     sources = ("users",)
     tables = (
         "domains",
         "projects",
         "memberships",
         "users",
+        "user_versions",
         "keypairs",
+        "keypair_versions",
         "logins",
         "login_tokens",
     )
@@ -67,6 +70,12 @@ class UsersProjection:
             nullable=frozenset({"rate_limit"}),
             indexes=("created_at, id", "user_id", "domain, created_at, id"),
         )
+        await USERS.create_versions(
+            tx, tables("user_versions"), nullable=frozenset({"last_login_at"})
+        )
+        await KEYPAIRS.create_versions(
+            tx, tables("keypair_versions"), nullable=frozenset({"rate_limit"})
+        )
         await LOGINS.create(tx, tables("logins"), indexes=("user_id, created_at", "expires_at"))
         await tx.execute(_TOKENS.format(tables("login_tokens")))
 
@@ -87,9 +96,11 @@ class UsersProjection:
         batch.users = await USERS.load(tx, tables("users"), touched.users)
         batch.keypairs = await KEYPAIRS.load(tx, tables("keypairs"), touched.keypairs)
         batch.logins = await LOGINS.load(tx, tables("logins"), touched.logins)
+        past = _Past(batch)
         for recorded in events:
             fold(batch, recorded, keys)
-        await _save(tx, tables, batch)
+            past.note(batch, recorded)
+        await _save(tx, tables, batch, past)
 
     async def _person_keys(self, events: Sequence[Recorded]) -> Mapping[str, PersonKey | None]:
         """Return the keys that these events need; an erased person's is remembered no longer."""
@@ -103,14 +114,31 @@ class UsersProjection:
         return await self._keys.get(named) if named else {}
 
 
-async def _save(tx: asyncpg.Connection, tables: Tables, batch: Batch) -> None:
+class _Past:
+    """How users and keypairs were at each moment of a batch."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.users = Versions(USERS, batch.users)
+        self.keypairs = Versions(KEYPAIRS, batch.keypairs)
+
+    def note(self, batch: Batch, recorded: Recorded) -> None:
+        """Keep what an event has changed."""
+        event, at = recorded.event, recorded.recorded_at
+        user_id, access_key = getattr(event, "user_id", None), getattr(event, "access_key", None)
+        previous = getattr(event, "previous", None)
+        self.users.note(batch.users, filter(None, (user_id,)), at)
+        self.keypairs.note(batch.keypairs, filter(None, (access_key, previous)), at)
+        if isinstance(event, UserErased):
+            self.users.erase(event.user_id)
+
+
+async def _save(tx: asyncpg.Connection, tables: Tables, batch: Batch, past: _Past) -> None:
     await DOMAINS.save(tx, tables("domains"), batch.domains)
     await PROJECTS.save(tx, tables("projects"), batch.projects)
     await MEMBERSHIPS.remove(tx, tables("memberships"), batch.members_gone)
     await MEMBERSHIPS.save(tx, tables("memberships"), batch.members)
-    await USERS.save(tx, tables("users"), batch.users)
-    await KEYPAIRS.remove(tx, tables("keypairs"), batch.keypairs_gone)
-    await KEYPAIRS.save(tx, tables("keypairs"), batch.keypairs)
+    await past.users.save(tx, tables("users"), tables("user_versions"), batch.users)
+    await past.keypairs.save(tx, tables("keypairs"), tables("keypair_versions"), batch.keypairs)
     await LOGINS.save(tx, tables("logins"), batch.logins)
     if batch.tokens:
         await tx.execute(

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any, Final, Protocol, TypeVar
 
 import asyncpg
@@ -15,16 +16,18 @@ from services.gateway.reads.resources import Resource
 from services.gateway.reads.statements import (
     Statement,
     count_statement,
+    known_statement,
     one_statement,
     page_statement,
 )
-from shared.kernel.clock import render_time
+from shared.kernel.clock import Clock, SystemClock, render_time
 from shared.kernel.rejections import Rejection, not_found
 
 T = TypeVar("T")
 _REMEMBERED_MAX: Final = 1_024
 _Versions = tuple[int, ...]
 Decorate = Callable[[list[tuple[str, str]]], Awaitable[list[str]]]
+DecoratePast = Callable[[list[tuple[str, str]], datetime], Awaitable[list[str]]]
 
 
 class Positions(Protocol):
@@ -42,11 +45,15 @@ class ReadModels:
     read again only when one of its sources has moved.
     """
 
-    def __init__(self, pool: asyncpg.Pool, positions: Positions) -> None:
+    def __init__(
+        self, pool: asyncpg.Pool, positions: Positions, clock: Clock | None = None
+    ) -> None:
         self.pool = pool
+        self.clock = clock or SystemClock()
         self._positions = positions
         self._remembered: OrderedDict[object, tuple[_Versions, Any]] = OrderedDict()
         self._decorators: dict[str, Decorate] = {}
+        self._past_decorators: dict[str, DecoratePast] = {}
 
     def forget(self) -> None:
         """Drop every remembered page, as the tables behind them were changed over."""
@@ -55,6 +62,10 @@ class ReadModels:
     def decorate(self, resource: Resource, decorator: Decorate) -> None:
         """Let `decorator` add live members to (id, document) pairs of a noun."""
         self._decorators[resource.noun] = decorator
+
+    def decorate_past(self, resource: Resource, decorator: DecoratePast) -> None:
+        """Let `decorator` complete (id, document) pairs of a noun as they were at a moment."""
+        self._past_decorators[resource.noun] = decorator
 
     async def page(
         self, resource: Resource, principal: Principal, query: ListQuery
@@ -79,20 +90,24 @@ class ReadModels:
         total = await self._total(resource, principal, sight, query, len(rows))
         shown = rows[: query.limit]
         cursor = _cursor(query, shown[-1]) if len(rows) > query.limit else None
-        items = await self._decorated(resource, [(row[0], row[1]) for row in shown])
+        items = await self._decorated(resource, [(row[0], row[1]) for row in shown], query.at)
         page = Page(tuple(items), total, cursor)
         if not resource.is_live:
             self._remember(key, versions, page)
         return page
 
-    async def document(self, resource: Resource, principal: Principal, key: str) -> str | Rejection:
+    async def document(
+        self, resource: Resource, principal: Principal, key: str, at: datetime | None = None
+    ) -> str | Rejection:
         """Return one document as JSON text; what the caller does not see is not found."""
-        text = await self.stored(resource, principal, key)
+        text = await self.stored(resource, principal, key, at)
         if isinstance(text, Rejection):
             return text
-        return (await self._decorated(resource, [(key, text)]))[0]
+        return (await self._decorated(resource, [(key, text)], at))[0]
 
-    async def stored(self, resource: Resource, principal: Principal, key: str) -> str | Rejection:
+    async def stored(
+        self, resource: Resource, principal: Principal, key: str, at: datetime | None = None
+    ) -> str | Rejection:
         """Return one document without what is live in it, as decisions need no more."""
         scope = scope_of(principal, resource.read_action)
         if scope == "none":
@@ -100,16 +115,27 @@ class ReadModels:
         if "\0" in key:
             return not_found(resource.noun, key[:64])
         sight = None if scope == "all" else resource.sights[scope]
-        statement = one_statement(resource, principal, sight, key)
+        statement = one_statement(resource, principal, sight, key, at)
         text: str | None = await self.pool.fetchval(statement.sql, *statement.parameters)
         return not_found(resource.noun, key[:64]) if text is None else text
 
     async def visible(
         self, resource: Resource, principal: Principal, key: str
     ) -> Rejection | None:
-        """Return why the caller may not read an object, None when they may."""
+        """Return why the caller may not read an object, or what is known of one that is gone.
+
+        None when they may.
+        """
         found = await self.stored(resource, principal, key)
-        return found if isinstance(found, Rejection) else None
+        if not isinstance(found, Rejection):
+            return None
+        scope = scope_of(principal, resource.read_action)
+        if found.kind == "not_found" and resource.versions is not None and "\0" not in key:
+            sight = None if scope == "all" else resource.sights[scope]
+            statement = known_statement(resource, principal, sight, key)
+            if await self.pool.fetchval(statement.sql, *statement.parameters):
+                return None
+        return found
 
     async def documents(self, resource: Resource, keys: list[str]) -> list[str]:
         """Return these documents in this order, as far as they exist, whoever may see them."""
@@ -145,7 +171,11 @@ class ReadModels:
         self._remember(key, versions, found)
         return found
 
-    async def _decorated(self, resource: Resource, found: list[tuple[str, str]]) -> list[str]:
+    async def _decorated(
+        self, resource: Resource, found: list[tuple[str, str]], at: datetime | None = None
+    ) -> list[str]:
+        if at is not None and found:
+            return await self._past_decorators[resource.noun](found, at)
         decorator = self._decorators.get(resource.noun)
         if decorator is None or not found:
             return [text for _, text in found]
@@ -162,7 +192,7 @@ class ReadModels:
         """Count only when the first page does not tell, and only once until something moves."""
         if query.after is None and rows <= query.limit and (rows or not query.offset):
             return query.offset + rows
-        key = (resource.noun, sight, _viewer(principal, sight), query.filters)
+        key = (resource.noun, sight, _viewer(principal, sight), query.filters, query.at)
         versions = self._versions(resource)
         known = self._remembered.get(key)
         if known is not None and known[0] == versions:

@@ -16,7 +16,9 @@ class Resource(NamedTuple):
 
     `sights` gives the SQL condition of each narrower scope, with `{user}` and `{domain}` for the
     caller's; a scope that is absent sees nothing. `sources` are the services whose events change
-    the table: a page stays good for as long as none of them has moved.
+    the table: a page stays good for as long as none of them has moved. `versions` is the table of
+    what was, where the past is kept; `past_columns` are the columns that it does not hold, `{at}`
+    being the moment and `v` the row.
     """
 
     noun: str
@@ -27,3 +29,5 @@ class Resource(NamedTuple):
     list_action: str
     read_action: str
     is_live: bool = False
+    versions: str | None = None
+    past_columns: Mapping[str, str] = {}

@@ -11,6 +11,7 @@ from services.gateway.http.parameters import (
     SortKey,
     cursor_time,
 )
+from services.gateway.reads.past import rows_at
 from services.gateway.reads.resources import Resource
 from shared.kernel.rejections import Rejection
 
@@ -40,6 +41,11 @@ class Where:
     def sql(self) -> str:
         """Return `where ...`, or nothing."""
         return f" where {' and '.join(self.conditions)}" if self.conditions else ""
+
+
+def source(where: Where, resource: Resource, at: datetime | None) -> str:
+    """Return what is read: the table of what is, or what was at a moment."""
+    return resource.table if at is None else rows_at(resource, f"{where.add(at)}::timestamptz")
 
 
 def restrict(where: Where, principal: Principal, sight: str | None) -> None:
@@ -94,6 +100,7 @@ def page_statement(
 ) -> Statement | Rejection:
     """Return the statement of one page: id, document, then the sort values; one row too many."""
     where = Where()
+    table = source(where, resource, query.at)
     restrict(where, principal, sight)
     narrow(where, resource, query)
     columns = sort_columns(resource, query.sort)
@@ -104,7 +111,7 @@ def page_statement(
         where.conditions.append(beyond)
     order = ", ".join(f"{name}{' desc' if descends else ''}" for name, descends in columns)
     selected = ", ".join(["id", "doc", *(name for name, _ in columns[:-1])])
-    sql = f"select {selected} from {resource.table}{where.sql()} order by {order}"  # noqa: S608  # names are constants of ours
+    sql = f"select {selected} from {table}{where.sql()} order by {order}"  # noqa: S608  # names are constants of ours
     # a number and not a parameter: so the plan, once made, is kept, and is the one for few rows
     sql += f" limit {query.limit + 1:d}"
     if query.offset:
@@ -117,20 +124,37 @@ def count_statement(
 ) -> Statement:
     """Return the statement that counts what all pages hold together."""
     where = Where()
+    table = source(where, resource, query.at)
     restrict(where, principal, sight)
     narrow(where, resource, query)
-    sql = f"select count(*) from {resource.table}{where.sql()}"  # noqa: S608  # as above
+    sql = f"select count(*) from {table}{where.sql()}"  # noqa: S608  # as above
     return Statement(sql, tuple(where.parameters))
 
 
 def one_statement(
-    resource: Resource, principal: Principal, sight: str | None, key: str
+    resource: Resource,
+    principal: Principal,
+    sight: str | None,
+    key: str,
+    at: datetime | None = None,
 ) -> Statement:
     """Return the statement of one document, if the caller sees it."""
     where = Where()
+    table = source(where, resource, at)
     where.conditions.append(f"id = {where.add(key)}")
     restrict(where, principal, sight)
-    return Statement(f"select doc from {resource.table}{where.sql()}", tuple(where.parameters))  # noqa: S608  # as above
+    return Statement(f"select doc from {table}{where.sql()}", tuple(where.parameters))  # noqa: S608  # as above
+
+
+def known_statement(
+    resource: Resource, principal: Principal, sight: str | None, key: str
+) -> Statement:
+    """Return the statement that tells whether the caller saw an object that is gone by now."""
+    where = Where()
+    where.conditions.append(f"id = {where.add(key)}")
+    restrict(where, principal, sight)
+    sql = f"select exists(select from {resource.versions}{where.sql()})"  # noqa: S608  # as above
+    return Statement(sql, tuple(where.parameters))
 
 
 def _beyond(

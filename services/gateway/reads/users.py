@@ -38,6 +38,11 @@ USERS: Final = Resource(
     sights={"domain": DOMAIN, "own": "id = {user}"},
     list_action="users.list",
     read_action="users.read",
+    versions="user_versions",
+    past_columns={
+        "last_login_at": "(select max(l.created_at) from logins l"
+        " where l.user_id = v.id and l.created_at <= {at})"
+    },
 )
 KEYPAIRS: Final = Resource(
     noun="keypair",
@@ -59,6 +64,7 @@ KEYPAIRS: Final = Resource(
     list_action="keypairs.list",
     read_action="keypairs.read",
     is_live=True,
+    versions="keypair_versions",
 )
 LOGINS: Final = Resource(
     noun="login",
