@@ -1,47 +1,100 @@
 """What the scheduler knows of users and projects: a replica of the users service's events."""
 
 import asyncio
+from dataclasses import dataclass, field
+
+from msgspec import UNSET
 
 from shared.contracts.base import Event
-from shared.contracts.users import ProjectCreated, ProjectMemberAdded, UserCreated
+from shared.contracts.users import (
+    DomainChanged,
+    DomainCreated,
+    ProjectChanged,
+    ProjectCreated,
+    ProjectMemberAdded,
+    ProjectMemberRemoved,
+    Role,
+    UserActivated,
+    UserCreated,
+    UserDeactivated,
+    UserRoleChanged,
+    UserStatus,
+)
 from shared.kernel.rejections import FieldError
+
+
+@dataclass(slots=True)
+class _User:
+    role: Role
+    status: UserStatus
+
+
+@dataclass(slots=True)
+class _Project:
+    domain: str
+    name: str
+    is_active: bool
+    members: set[str] = field(default_factory=set)
 
 
 class UsersView:
     """Who may work in which project."""
 
     def __init__(self) -> None:
-        self._users: dict[str, UserCreated] = {}
-        self._projects: dict[str, ProjectCreated] = {}
-        self._members: set[tuple[str, str]] = set()
+        self._users: dict[str, _User] = {}
+        self._projects: dict[str, _Project] = {}
+        self._closed_domains: set[str] = set()
         self._moved = asyncio.Event()
 
     def apply(self, event: Event) -> None:
         """Take in the next event."""
-        match event:
-            case UserCreated():
-                self._users[event.user_id] = event
-            case ProjectCreated():
-                self._projects[event.project_id] = event
-            case ProjectMemberAdded():
-                self._members.add((event.project_id, event.user_id))
+        self._apply_to_users(event)
+        self._apply_to_projects(event)
         self._moved.set()
 
+    def _apply_to_users(self, event: Event) -> None:
+        match event:
+            case UserCreated():
+                self._users[event.user_id] = _User(event.role, event.status)
+            case UserActivated():
+                self._users[event.user_id].status = "active"
+            case UserDeactivated():
+                self._users[event.user_id].status = "inactive"
+            case UserRoleChanged():
+                self._users[event.user_id].role = event.role
+
+    def _apply_to_projects(self, event: Event) -> None:
+        match event:
+            case DomainCreated() | DomainChanged() if event.is_active is not UNSET:
+                self._closed_domains.discard(event.name)
+                if not event.is_active:
+                    self._closed_domains.add(event.name)
+            case ProjectCreated():
+                project = _Project(event.domain, event.name, event.is_active)
+                self._projects[event.project_id] = project
+            case ProjectChanged() if event.is_active is not UNSET:
+                self._projects[event.project_id].is_active = event.is_active
+            case ProjectMemberAdded():
+                self._projects[event.project_id].members.add(event.user_id)
+            case ProjectMemberRemoved():
+                self._projects[event.project_id].members.discard(event.user_id)
+
     async def wait_for(self, user_id: str, project_id: str, timeout_s: float) -> bool:
-        """Wait for a user who may have been created a moment ago; False: still not known."""
+        """Wait for a user who may have been let in a moment ago; False: still is not."""
         try:
             async with asyncio.timeout(timeout_s):
-                while not self._knows(user_id, project_id):
+                while not self._is_welcome(user_id, project_id):
                     self._moved.clear()
                     await self._moved.wait()
         except TimeoutError:
             return False
         return True
 
-    def _knows(self, user_id: str, project_id: str) -> bool:
-        user = self._users.get(user_id)
-        member = user is not None and user.role == "superadmin"
-        return member or (user is not None and (project_id, user_id) in self._members)
+    def _is_welcome(self, user_id: str, project_id: str) -> bool:
+        project = self._projects.get(project_id)
+        if project is None or self.user_problem(user_id) is not None:
+            return False
+        return self.project_problem(user_id, project_id, project.domain) is None
 
     def user_problem(self, user_id: str) -> FieldError | None:
         """Return why a user may not have sessions."""
@@ -60,7 +113,13 @@ class UsersView:
             message = f"There is no such project in the domain {domain[:64]}."
             return FieldError("project", "project_not_found", message)
         is_super = user is not None and user.role == "superadmin"
-        if not is_super and (project_id, user_id) not in self._members:
+        if not is_super and user_id not in project.members:
             message = f"The user is not a member of the project {project.name}."
             return FieldError("project", "not_a_member", message)
+        if domain in self._closed_domains:
+            message = f"The domain {domain} is not active: it takes no new sessions."
+            return FieldError("project", "domain_inactive", message)
+        if not project.is_active:
+            message = f"The project {project.name} is not active: it takes no new sessions."
+            return FieldError("project", "project_inactive", message)
         return None
