@@ -117,7 +117,8 @@ class ReportRateLimited(Command, frozen=True, tag="ReportRateLimited"):
 class ResealSecrets(Command, frozen=True, tag="ResealSecrets"):
     """Seal every secret under the newest master key, without changing any of them.
 
-    The result holds `key_version` and how many were `resealed`.
+    The result holds `key_version` and the numbers of secrets that were `resealed`, that are
+    `remaining` because the time was over (ask again), and that are `unreadable`.
     """
 
     SERVICE: ClassVar = "users"

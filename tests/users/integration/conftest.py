@@ -22,8 +22,8 @@ async def ground(
     postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Ground]:
     files: Path = tmp_path_factory.mktemp("users")
-    keyring = Keyring.generate()
-    keyring.save(files / "master.json")
+    Keyring.generate().save(files / "master.json")
+    keyring = Keyring.load(files / "master.json")
     (files / "admin-credentials.json").write_text(json.dumps(ADMIN))
     databases, server = Databases(postgres_server), NatsServer()
     await server.start()

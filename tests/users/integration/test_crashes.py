@@ -9,24 +9,13 @@ import asyncpg
 from shared.contracts.base import Accepted, Reply
 from shared.eventlog.records import CommandKey
 from shared.kernel.ids import new_id
-from tests.users.integration.harness import ADMIN, Ground, Users, rejected
+from tests.users.integration.harness import ADMIN, Ground, Users, blocked, rejected
 
 TABLES = ("person_keys", "credentials", "keypair_secrets", "claims", "events", "commands_done")
 
 
 async def counts(connection: asyncpg.Connection) -> dict[str, int]:
     return {table: await connection.fetchval(f"select count(*) from {table}") for table in TABLES}
-
-
-async def blocked(connection: asyncpg.Connection) -> None:
-    """Wait until the service's transaction waits for the lock that the test holds."""
-    async with asyncio.timeout(20):
-        waiting = 0
-        while not waiting:
-            waiting = await connection.fetchval(
-                "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
-                " and usename = 'qm_users'"
-            )
 
 
 async def test_a_user_whose_creation_is_killed_half_way_is_created_by_the_retry(
