@@ -119,9 +119,7 @@ class ReadModels:
         text: str | None = await self.pool.fetchval(statement.sql, *statement.parameters)
         return not_found(resource.noun, key[:64]) if text is None else text
 
-    async def visible(
-        self, resource: Resource, principal: Principal, key: str
-    ) -> Rejection | None:
+    async def visible(self, resource: Resource, principal: Principal, key: str) -> Rejection | None:
         """Return why the caller may not read an object, or what is known of one that is gone.
 
         None when they may.
