@@ -13,6 +13,7 @@ from deploy.embedded.environment import agent_id_of, node_environment, service_e
 from deploy.embedded.external import VARIABLE, ExternalPostgres
 from deploy.embedded.files import write_private
 from deploy.embedded.guardian import READY_TIMEOUT_S, Guardian, Startable
+from deploy.embedded.isolation import IsolationWatch
 from deploy.embedded.layout import Layout
 from deploy.embedded.logfile import LogFile
 from deploy.embedded.nats import EmbeddedNats
@@ -55,6 +56,7 @@ class Supervisor:
             users=nats_users(self._passwords.nats, agent_id_of(layout)),
             output=self._log("nats"),
         )
+        self._isolation = IsolationWatch(self._log(NODE))
         self._over: asyncio.Future[None]
         self._guardians: dict[str, Guardian] = {}
         self._lives: dict[str, asyncio.Task[None]] = {}
@@ -126,6 +128,8 @@ class Supervisor:
         self._state.started()
         if self._state.state == "ready":
             say(f"\n  Quartermaster is ready: {self.endpoint}/")
+        if self._isolation.shortfall:
+            say(f"  Isolation: {self._isolation.shortfall}")
         show_once(self._layout)
         say("  Ctrl-C or `qm down` stops everything; sessions go on running.")
         if self._on_started is not None:
@@ -157,7 +161,8 @@ class Supervisor:
         async def ready() -> bool:
             return await until_ready(port, READY_TIMEOUT_S, probe_host)
 
-        part = ServiceProcess(name, environment, self._log(name))
+        output = self._isolation if name == NODE else self._log(name)
+        part = ServiceProcess(name, environment, output)
         return Guardian(name, part, self._state, ready=ready, http_port=port)
 
     async def _first_ready(self, names: Iterable[str], step: Step | None = None) -> None:

@@ -103,7 +103,12 @@ class Node:
         )
         await self.reconciler.recover()
         await self.logs.start()
-        _log.info("node_open", agent=self._settings.agent_id, isolation=profile.isolation)
+        _log.info(
+            "node_open",
+            agent=self._settings.agent_id,
+            isolation=profile.isolation,
+            obstacles=runtime_profile.obstacles,
+        )
 
     async def run(self, changes: AsyncIterator[DesiredChange]) -> None:
         """Bring about what is desired, report and beat, until cancelled."""

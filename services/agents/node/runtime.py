@@ -66,12 +66,16 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RuntimeProfile(msgspec.Struct, frozen=True, kw_only=True):
-    """What a runtime says of itself: images it can run, what it enforces, notes for people."""
+    """What a runtime says of itself: images it can run, what it enforces, notes for people.
+
+    `obstacles` are those of the notes that tell why this host enforces less than it might.
+    """
 
     name: str
     images: tuple[str, ...]
     isolation: dict[str, Enforcement]
     notes: tuple[str, ...]
+    obstacles: tuple[str, ...] = ()
 
 
 class StartRefusedError(Exception):

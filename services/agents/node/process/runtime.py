@@ -67,6 +67,7 @@ class ProcessRuntime:
             images=(HOST_IMAGE,),
             isolation=isolation,
             notes=(*self._notes, *notes, *explain(isolation)),
+            obstacles=(*(self._notes if self._groups is None else ()), *notes[:1]),
         )
 
     async def prepare(self, job: KernelJob) -> None:
