@@ -165,6 +165,30 @@ async def test_no_session_outlives_a_password_that_an_administrator_replaces(
     assert isinstance(await log_in(users, "replaced", None, NEW), Accepted)
 
 
+async def test_a_password_that_was_right_when_it_was_checked_is_checked_again(
+    users: Users, ground: Ground
+) -> None:
+    user_id = str((await users.created("surprised"))["user_id"])
+    donor = str((await users.created("donor", password=NEW))["user_id"])
+    read = "select sealed_hash from credentials where user_id = $1"
+    sealed = await users.database.fetchval(read, donor)
+    encoded = users.keyring.open_text("password-hash", sealed, context=donor)
+    other = await asyncpg.connect(ground.admin_url, server_settings={"search_path": "users"})
+    replacing = other.transaction()
+    await replacing.start()
+    await other.execute(
+        "update credentials set sealed_hash = $2, changed_at = now() where user_id = $1",
+        user_id,
+        users.keyring.seal("password-hash", encoded, context=user_id),
+    )
+    entering = asyncio.ensure_future(log_in(users, "surprised", None))
+    await blocked(users.database)
+    await replacing.commit()
+    await other.close()
+    assert rejected(await entering).code == "invalid_credentials"
+    assert isinstance(await log_in(users, "surprised", None, NEW), Accepted)
+
+
 async def test_nobody_is_let_in_after_the_deactivation(users: Users) -> None:
     user_id = str((await users.created("dismissed"))["user_id"])
     replies = await asyncio.gather(
