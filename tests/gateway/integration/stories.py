@@ -39,7 +39,7 @@ class Keys:
     """The keys of persons, as the users service would give them."""
 
     def __init__(self):
-        self.kept = {user_id: PersonKey.generate(user_id) for user_id in PEOPLE}
+        self.kept = {user_id: PersonKey.generate(user_id) for user_id in (*PEOPLE, ROOT.user_id)}
 
     async def get(self, user_ids):
         return {user_id: self.kept[user_id] for user_id in user_ids}
@@ -65,11 +65,12 @@ class Story:
         self.at += timedelta(seconds=self.random.randint(1, 5))
         for event in events:
             number = len(self.recorded) + 1
+            stream = f"{event.AGGREGATE}-{event.key()}"
             self.recorded.append(
                 Recorded(
                     position=number,
-                    stream=f"{event.AGGREGATE}-{event.key()}",
-                    version=number,
+                    stream=stream,
+                    version=1 + sum(item.stream == stream for item in self.recorded),
                     type=type(event).__name__,
                     schema_version=1,
                     event=event,

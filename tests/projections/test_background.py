@@ -1,0 +1,40 @@
+"""A projection in the background gathers until somebody waits for it; nothing else waits."""
+
+from tests.projections.conftest import DEADLINE_S, Bench
+from tests.projections.journal import Journal
+
+
+class Patient(Journal):
+    """Would gather for as long as any test may take."""
+
+    linger_s = 10 * DEADLINE_S
+
+
+async def test_nobody_waits_for_a_projection_in_the_background_who_does_not_name_it(bench: Bench):
+    await bench.preset("small")
+    async with bench.running(Journal("front"), Patient("back")) as runner:
+        commits = []
+        runner.on_commit(commits.append)
+        last = await bench.domains("a", "b")
+        assert await runner.wait_for("users", last, DEADLINE_S)
+        assert runner.position("users") == last
+        assert await bench.rows(name="front") == [1, 2]
+        assert await bench.rows(name="back") == []
+        assert {commit.projection for commit in commits} == {"front"}
+
+
+async def test_whoever_waits_for_it_by_name_is_served_at_once(bench: Bench):
+    async with bench.running(Patient("back")) as runner:
+        for number in range(1, 4):
+            last = await bench.domains(f"d{number}")
+            named = {"projections": ("back",)}
+            while not await runner.wait_for("users", last, 0.2, **named):
+                assert await bench.rows(name="back") == list(range(1, number))
+            assert await bench.rows(name="back") == list(range(1, last + 1))
+
+
+async def test_what_was_there_before_it_started_is_not_waited_for(bench: Bench):
+    last = await bench.domains(*(f"d{number}" for number in range(600)))
+    async with bench.running(Patient("back")) as runner:
+        assert await runner.wait_for("users", last, DEADLINE_S, projections=("back",))
+    assert await bench.rows(name="back") == list(range(1, 601))
