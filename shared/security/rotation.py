@@ -39,10 +39,11 @@ def rotate(master: Path, node: Path | None) -> Rotated:
             if keyring.newest == previous:
                 keyring = keyring.staged()
                 keyring.save(master)
+            rotated = keyring.advanced()
             if node is not None:
-                keyring.node_key(NodeKey.load(node).agent_id).save(node)
-            keyring.advanced().save(master)
-            return Rotated(keyring.newest, previous)
+                rotated.node_key(NodeKey.load(node).agent_id).save(node)
+            rotated.save(master)
+            return Rotated(rotated.current, previous)
     except OSError as error:
         text = f"the key files beside {master} can't be written: {error.strerror}"
         raise KeyFileError(text) from error

@@ -1,21 +1,34 @@
-"""`/v1/system/info`, tasks, the live stream and the API's own documentation."""
+"""`/v1/system`: what the installation is made of, its keys; tasks and the live stream."""
 
 from typing import Any, Final
 
 import msgspec
-from litestar import Request, get
+from litestar import Request, get, post, post
 from litestar.response import Stream
 from litestar.response.base import ASGIResponse
 
 from services.gateway.api.lists import no_parameters
-from services.gateway.api.routing import Parameter, answer, call, gateway_of, operation
+from services.gateway.api.routing import (
+    Parameter,
+    answer,
+    call,
+    gateway_of,
+    no_body,
+    operation,
+    respond,
+)
 from services.gateway.auth.permissions import may
+from services.gateway.http.idempotency import Answered
+from services.gateway.http.idempotency import Answered
 from services.gateway.http.parameters import only_parameters
 from services.gateway.http.problems import Refused, malformed
 from services.gateway.live import TOPICS_MAX
 from services.gateway.live_topics import allowed_topics
 from services.gateway.system import ComponentDocument
 from services.gateway.tasks import TaskDocument
+from shared.contracts.users import ResealSecrets
+from shared.eventlog.records import CommandKey
+from shared.eventlog.records import CommandKey
 from shared.kernel.rejections import Rejection, unavailable
 
 _TOPICS: Final = Parameter(
@@ -32,6 +45,19 @@ class SystemInfo(msgspec.Struct, kw_only=True):
     cluster: dict[str, Any] | None
 
 
+class ResealedSecrets(msgspec.Struct, kw_only=True):
+    """How far the secrets are sealed under master key `key_version`, the newest one.
+
+    `resealed` is what this request did. Ask again while there are `remaining` ones; those that
+    are `unreadable` do not open under any key and are left as they are.
+    """
+
+    key_version: int
+    resealed: int
+    remaining: int
+    unreadable: int
+
+
 @get("/v1/system/info", opt=operation("system.info", answer=SystemInfo))
 async def info(request: Request[Any, Any, Any]) -> ASGIResponse:
     """Tell version, components with their status and lag, and cluster totals."""
@@ -42,15 +68,50 @@ async def info(request: Request[Any, Any, Any]) -> ASGIResponse:
     return answer(msgspec.json.encode(found))
 
 
+@post("/v1/system/keys/reseal", opt=operation("keys.reseal", answer=ResealedSecrets))
+async def reseal(request: Request[Any, Any, Any]) -> ASGIResponse:
+    """Seal every stored secret under the newest master key; none of them changes."""
+    gateway, asked = gateway_of(request), call(request)
+    no_parameters(asked)
+    no_body(asked)
+
+    async def perform(once: CommandKey | None) -> Answered:
+        written = await gateway.writes.perform(asked, ResealSecrets(), once)
+        done = msgspec.convert(written.result, ResealedSecrets)
+        return Answered(200, msgspec.json.encode(done))
+
+    return respond(await gateway.answers.once(asked, perform))
+
+
 @get("/v1/tasks/{key:str}", opt=operation("tasks.read", answer=TaskDocument))
 async def task(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
     """Tell how far a request is that was answered 202."""
     asked = call(request)
     no_parameters(asked)
-    found = gateway_of(request).tasks.read(asked.caller(), key)
+    found = await gateway_of(request).tasks.read(asked.caller(), key)
     if isinstance(found, Rejection):
         raise Refused(found)
     return answer(msgspec.json.encode(found))
+
+
+@post(
+    "/v1/tasks/{key:str}/cancel",
+    opt=operation("tasks.cancel", answer=TaskDocument),
+    status_code=200,
+)
+async def cancel_task(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
+    """Ask a task to stop; what it has done by then stays done."""
+    gateway, asked = gateway_of(request), call(request)
+    no_parameters(asked)
+    no_body(asked)
+
+    async def perform(_: CommandKey | None) -> Answered:
+        found = await gateway.tasks.cancel(asked.caller(), key)
+        if isinstance(found, Rejection):
+            raise Refused(found)
+        return Answered(200, msgspec.json.encode(found))
+
+    return respond(await gateway.answers.once(asked, perform))
 
 
 @get("/live", opt=operation("live", answer="text/event-stream", parameters=(_TOPICS,)))
@@ -75,4 +136,4 @@ async def live(request: Request[Any, Any, Any]) -> Stream:
     )
 
 
-ROUTES: Final = [info, task, live]
+ROUTES: Final = [info, reseal, task, live]

@@ -105,6 +105,7 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
         "queue.list": Rule("all", "domain", "none", "all"),
         "events.list": _WATCHERS,
         "system.info": _EVERYONE,
+        "keys.reseal": _OPERATORS,
         "tasks.read": _SELF,
         "live": _EVERYONE,
         "console": _EVERYONE,

@@ -42,6 +42,19 @@ def connections(data: str) -> dict[str, str]:
     return found
 
 
+def key_files(data: str) -> tuple[Path, Path | None]:
+    """Return an installation's files of master keys and of its node's key, None without a node.
+
+    Generated secrets for containers lie in one directory, which can be given too.
+    Raises CliError.
+    """
+    for directory in (Path(data) / "secrets", Path(data)):
+        master, node = directory / "master-key.json", directory / "node-key.json"
+        if master.exists():
+            return master, node if node.exists() else None
+    raise CliError(f"there is no master key in {data}; give the installation's --data directory")
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

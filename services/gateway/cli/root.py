@@ -21,6 +21,7 @@ COMMANDS = "services.gateway.cli.commands"
         "agent": (f"{COMMANDS}.agent:agent", "See the machines that run sessions."),
         "user": (f"{COMMANDS}.user:user", "See and create the people who may use the cluster."),
         "status": (f"{COMMANDS}.status:status", "Show how the installation is."),
+        "keys": (f"{COMMANDS}.keys:keys", "Renew the keys that secrets are sealed with."),
         "log": (f"{COMMANDS}.log:log", "Check this machine's event log."),
     },
 )
