@@ -5,6 +5,8 @@ spans several streams can be checked there: against rows that are locked until t
 """
 
 from collections.abc import Iterable
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final
 
 import asyncpg
@@ -81,10 +83,10 @@ _Statement = tuple[str, tuple[Any, ...]]
 
 async def index(connection: asyncpg.Connection, writes: Iterable[Write]) -> None:
     """Take new events into the index, in their order, on the transaction's connection."""
-    for write in writes:
-        for event in write.events:
-            for sql, arguments in _statements(event):
-                await connection.execute(sql, *arguments)
+    statements = (one for write in writes for event in write.events for one in _statements(event))
+    for sql, alike in groupby(statements, itemgetter(0)):
+        # together, because a project of models takes in everybody of a domain at once
+        await connection.executemany(sql, [arguments for _, arguments in alike])
 
 
 def _statements(event: Event) -> tuple[_Statement, ...]:
