@@ -19,6 +19,7 @@ from services.gateway.actions.keypairs import (
 )
 from services.gateway.api.lists import no_parameters
 from services.gateway.api.routing import (
+    answer,
     call,
     done,
     gateway_of,
@@ -76,7 +77,7 @@ async def create(request: Request[Any, Any, Any]) -> ASGIResponse:
             raise Refused(found)
         return Answered(201, merged(found, secret_key=secret_key))
 
-    return respond(await gateway.answers.once(asked, perform))
+    return _secret(await gateway.answers.once(asked, perform))
 
 
 @patch(
@@ -157,9 +158,7 @@ async def reveal(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
         written = await reveal_keypair(gateway, asked, key, once)
         return Answered(200, msgspec.json.encode(written.result))
 
-    answered = respond(await gateway.answers.once(asked, perform))
-    answered.encoded_headers.append((b"cache-control", b"no-store"))
-    return answered
+    return _secret(await gateway.answers.once(asked, perform))
 
 
 @delete("/v1/keypairs/{key:str}", opt=operation("keypairs.delete", status=204), status_code=200)
@@ -172,6 +171,11 @@ async def remove(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
         return done(gateway, asked, "keypair.delete", written)
 
     return respond(await gateway.answers.once(asked, perform))
+
+
+def _secret(answered: Answered) -> ASGIResponse:
+    """Answer with what nobody on the way may keep."""
+    return answer(answered.body, answered.status, {"cache-control": "no-store"})
 
 
 def _bare(request: Request[Any, Any, Any]) -> tuple[Gateway, Call]:
