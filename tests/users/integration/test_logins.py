@@ -1,10 +1,12 @@
 """Logging in and out through the real command path."""
 
+import runpy
 from datetime import UTC, datetime, timedelta
 
 from shared.contracts.base import Accepted
 from shared.contracts.users import LogIn, LogOut
 from shared.security.tokens import is_token, token_hash
+from shared.testing.services import ROOT
 from tests.users.integration.harness import ADMIN, Users, rejected
 
 
@@ -99,3 +101,18 @@ async def test_a_hash_of_other_cost_is_renewed_at_the_next_log_in(users: Users) 
 async def test_a_password_that_was_not_sealed_here_is_malformed(users: Users) -> None:
     command = LogIn(email="a@b.c", sealed_password="1.abcd")
     assert rejected(await users.send(command)).code == "malformed_password"
+
+
+async def test_an_older_installation_takes_its_living_sessions_along(users: Users) -> None:
+    made = await users.created("settler")
+    replies = [await users.log_in("settler@example.org") for _ in range(3)]
+    ids = [str(reply.result["login_id"]) for reply in replies if isinstance(reply, Accepted)]
+    await users.send(LogOut(login_id=ids[0], user_id=str(made["user_id"])))
+    read = "select login_id, user_id, expires_at from logins order by login_id"
+    known = await users.database.fetch(read)
+    assert {row["login_id"] for row in known} >= set(ids[1:])
+    await users.database.execute("delete from logins")
+    migration = runpy.run_path(str(ROOT / "services/users/schema/versions/0004_login.py"))
+    await users.database.execute(migration["_STATEMENTS"][-1])
+    assert await users.database.fetch(read) == known
+    assert ids[0] not in {row["login_id"] for row in known}
