@@ -19,6 +19,7 @@ from shared.eventlog.pool import open_pool
 from shared.eventlog.records import CommandKey, Write
 from shared.kernel.ids import new_id
 from shared.testing.servers import scratch_directory
+from tests.benchmarks.figures import beside
 
 META = Meta(actor=Actor(kind="user", id="u1"), correlation_id="bench")
 ROUNDS = 5
@@ -26,7 +27,8 @@ SINGLES = 100  # a round
 BATCH = 256
 CLIENTS = 64
 RATIO_MAX = 6.0
-BATCHED_PER_S_MIN = 6_000  # two events of each of 3,000 sessions
+BATCHED_TIMES_MIN = 3.0  # events of a batch, beside bare inserts one by one
+BATCHED_PER_S = 6_000  # two events of each of 3,000 sessions
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(300)]
 
 
@@ -99,18 +101,22 @@ async def test_append_beside_a_bare_insert(durable, show):
     show(
         f"append of one event with a command key: p50 {append_ms:.2f} ms, bare insert"
         f" {bare_ms:.2f} ms: ratio {append_ms / bare_ms:.1f} (limit {RATIO_MAX});"
-        f" {BATCH} events in one append: {batched_per_s:,.0f} events/s"
-        f" (limit {BATCHED_PER_S_MIN:,})"
+        f" {BATCH} events in one append: "
+        + beside(batched_per_s, BATCHED_PER_S, "events/s", at_least=True)
+        + f", {batched_per_s * bare_ms / 1000:.1f} times bare inserts (limit {BATCHED_TIMES_MIN})"
     )
     assert append_ms / bare_ms <= RATIO_MAX
-    assert batched_per_s >= BATCHED_PER_S_MIN
+    assert batched_per_s * bare_ms / 1000 >= BATCHED_TIMES_MIN
 
 
 async def test_many_clients_append_at_least_as_fast_as_one(durable, show):
     log, _bare = durable
     await per_second(log, 1, 50)
-    alone = statistics.median([await per_second(log, 1, 200) for _ in range(3)])
-    together = statistics.median([await per_second(log, CLIENTS, 12) for _ in range(3)])
+    alone_per_s, together_per_s = [], []
+    for _ in range(ROUNDS):  # in turns
+        alone_per_s.append(await per_second(log, 1, 100))
+        together_per_s.append(await per_second(log, CLIENTS, 8))
+    alone, together = statistics.median(alone_per_s), statistics.median(together_per_s)
     show(
         f"appends/s: 1 client {alone:,.0f}, {CLIENTS} clients {together:,.0f}:"
         f" ratio {together / alone:.1f} (limit 1.0)"

@@ -16,9 +16,11 @@ from shared.eventlog.relay import Relay
 from shared.kernel.cancelling import cancel
 from shared.messaging import connection
 from shared.testing.eventually import eventually
+from tests.benchmarks.figures import beside
 
 EVENTS = 20_000
-PER_S_MIN = 20_000  # with a processor to itself
+PER_S = 20_000  # with a processor to itself
+TIMES_PLAIN_MAX = 2.0
 META = Meta(actor=Actor(kind="user", id="u1"), correlation_id="bench")
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(300)]
 
@@ -60,9 +62,11 @@ async def test_a_read_model_is_rebuilt_fast_enough(postgres, nats_server, show):
     plain, projection = figures["plain"], figures["projection"]
     possible = 1e6 / projection["cpu_us"]
     show(
-        f"rebuild: {projection['cpu_us']:.0f} us of processor time an event, {possible:.0f}/s on a"
-        f" processor of its own (at least {PER_S_MIN}), {projection['per_s']:.0f}/s here and now; a"
-        f" client that only fetches: {plain['cpu_us']:.0f} us, {plain['per_s']:.0f}/s"
+        f"{projection['cpu_us']:.0f} us of processor time an event, "
+        + beside(possible, PER_S, "events/s on a processor of its own", at_least=True)
+        + f", {projection['per_s']:.0f}/s here and now; a"
+        f" client that only fetches: {plain['cpu_us']:.0f} us, {plain['per_s']:.0f}/s:"
+        f" {projection['cpu_us'] / plain['cpu_us']:.1f} times as much (at most {TIMES_PLAIN_MAX:g})"
     )
     assert figures["counted"] == EVENTS
-    assert possible >= PER_S_MIN
+    assert projection["cpu_us"] <= TIMES_PLAIN_MAX * plain["cpu_us"]

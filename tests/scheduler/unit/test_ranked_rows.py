@@ -1,6 +1,6 @@
 """Ranked rows find what a walk over all of them finds, however they are cut into blocks."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.scheduler.placement import rows
@@ -26,7 +26,8 @@ def row_of(number, free):
     return row
 
 
-@given(STEPS, st.integers(1, 3), st.integers(1, 3))
+@settings(max_examples=300, deadline=None)
+@given(STEPS, st.integers(1, 4), st.integers(1, 3))
 def test_the_first_that_fits_is_the_one_a_walk_over_all_finds(steps, block_max, span):
     sizes = rows.BLOCK_MAX, rows.SPAN
     rows.BLOCK_MAX, rows.SPAN = block_max, span
