@@ -168,7 +168,7 @@ async def test_a_burst_is_told_once_however_many_tell_it_at_the_same_time(users:
 
 
 @pytest.mark.parametrize("round_", range(4))
-async def test_a_race_leaves_one_active_or_formerly_active_main_keypair(
+async def test_whoever_races_one_active_keypair_is_the_main_one_and_is_not_deleted(
     users: Users, round_: int
 ) -> None:
     person = await users.created(f"race{round_}")

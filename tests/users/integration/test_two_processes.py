@@ -21,6 +21,10 @@ from tests.users.integration.test_changes import (
 from tests.users.integration.test_erasure import (
     test_whatever_meets_an_erasure_comes_before_it_or_is_refused,
 )
+from tests.users.integration.test_keypairs import (
+    test_a_burst_is_told_once_however_many_tell_it_at_the_same_time,
+    test_whoever_races_one_active_keypair_is_the_main_one_and_is_not_deleted,
+)
 from tests.users.integration.test_tenants import (
     test_a_domain_is_there_once_however_many_ask_at_once,
     test_a_member_joins_once_however_many_ask_at_once,
@@ -30,6 +34,7 @@ from tests.users.integration.test_tenants import (
 )
 
 __all__ = [
+    "test_a_burst_is_told_once_however_many_tell_it_at_the_same_time",
     "test_a_domain_is_there_once_however_many_ask_at_once",
     "test_a_member_joins_once_however_many_ask_at_once",
     "test_a_project_of_models_and_users_that_come_at_once_miss_nobody",
@@ -40,6 +45,7 @@ __all__ = [
     "test_ten_at_once_who_take_charge_from_two_leave_one_in_charge",
     "test_two_who_take_charge_from_each_other_leave_one",
     "test_whatever_meets_an_erasure_comes_before_it_or_is_refused",
+    "test_whoever_races_one_active_keypair_is_the_main_one_and_is_not_deleted",
 ]
 
 
