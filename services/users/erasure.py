@@ -35,8 +35,8 @@ _OF_USER: Final = (
     "delete from person_keys where user_id = $1",
     "delete from credentials where user_id = $1",
     "delete from totp_seeds where user_id = $1",
-    "delete from logins where user_id = $1",
 )
+_LOGINS: Final = "delete from logins where user_id = $1"
 _ATTEMPTS: Final = "delete from login_attempts where fingerprint = any($1::text[])"
 # Answers that the person was given (the key begins with who asked) and answers about the person.
 _ANSWERS: Final = """
@@ -87,10 +87,12 @@ class Erasure:
             if await directory.active_keypairs(connection, user_id, lock=True) != keypairs:
                 raise FactsChanged(user_id)
             await index(connection, writes)
-            for sql in (*_OF_USER, _ANSWERS):
+            for sql in _OF_USER:
                 await connection.execute(sql, user_id)
             addresses = [claim.value for claim in claims if claim.kind == EMAIL]
             await connection.execute(_ATTEMPTS, addresses)
+            for sql in (_LOGINS, _ANSWERS):
+                await connection.execute(sql, user_id)
 
         appended = await self._log.append(
             writes,

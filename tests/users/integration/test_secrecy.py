@@ -1,7 +1,11 @@
 """No secret and no personal datum is in the log, in the stream, in the tables or in a log line."""
 
+import msgspec
 import nats
 
+from shared.contracts.base import Accepted
+from shared.contracts.users import ChangeUser
+from shared.security.transport import seal_password
 from tests.users.integration.harness import ADMIN, Ground, Users
 
 PERSON = {
@@ -11,6 +15,12 @@ PERSON = {
     "description": "A very private description",
 }
 PASSWORD = "Very-Private-1"
+CHANGED = {
+    "username": "otherprivatename",
+    "full_name": "Otherprivate Person",
+    "description": "Another private description",
+}
+NEW_PASSWORD = "Other-Private-2"
 
 
 async def everything_written(users: Users, ground: Ground) -> str:
@@ -37,8 +47,18 @@ async def test_nothing_shows_who_somebody_is_or_what_they_hold(
     await users.create("private", password="short", **{**PERSON, "email": "not an email"})
     started = await users.log_in(PERSON["email"], PASSWORD)
     await users.log_in(PERSON["email"], PASSWORD + "wrong")
+    change = ChangeUser(
+        user_id=result["user_id"],
+        sealed_password=seal_password(users.keyring, NEW_PASSWORD),
+        **CHANGED,
+    )
+    for wish in (change, msgspec.structs.replace(change, projects=("absent",))):
+        await users.send(wish)
+    assert isinstance(await users.log_in(PERSON["email"], NEW_PASSWORD), Accepted)
     secrets = {
         *PERSON.values(),
+        *CHANGED.values(),
+        NEW_PASSWORD,
         *(text.lower() for text in PERSON.values()),
         PASSWORD,
         users.open_secret(result["access_key"], result["sealed_secret_key"]),
@@ -50,7 +70,7 @@ async def test_nothing_shows_who_somebody_is_or_what_they_hold(
     }
     written = await everything_written(users, ground)
     assert result["user_id"] in written, "the search must see the rows it is about"
-    assert "user_created" in users.service.output
+    assert "user_changed" in users.service.output
     for place, text in (("written", written), ("logged", users.service.output)):
         shown = [secret for secret in secrets if secret in text]
         assert not shown, f"{place}: {shown}"
