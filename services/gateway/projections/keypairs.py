@@ -28,6 +28,7 @@ KEYPAIRS: Final = VersionedTable(
         Column("is_main", "boolean", lambda keypair: keypair.is_main),
         *times(),
     ),
+    tallied=("domain", "status", "resource_policy", "is_main"),
 )
 
 

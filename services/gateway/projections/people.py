@@ -29,6 +29,17 @@ from shared.contracts.users import (
 )
 from shared.security.persons import PersonKey, open_text
 
+USER_KINDS: Final = (
+    "domain",
+    "role",
+    "status",
+    "resource_policy",
+    "password_change_required",
+    "sudo_session_enabled",
+    "totp_enabled",
+    "erased",
+)
+
 
 def blank(user: UserDocument) -> None:
     """Say nothing of a person any more, but that there was one."""
@@ -58,6 +69,13 @@ USERS: Final = VersionedTable(
     ),
     volatile={"last_login_at": None},
     blank=blank,
+    searched=lambda user: (
+        user.email or "",
+        user.username or "",
+        user.full_name or "",
+        user.description or "",
+    ),
+    tallied=USER_KINDS,
 )
 LOGINS: Final = DocumentTable(
     "logins",

@@ -7,8 +7,11 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 import asyncpg
 import msgspec
 
+from services.gateway.grams import grams
+
 D = TypeVar("D", bound=msgspec.Struct)
 _TYPES: Final = frozenset({"text", "boolean", "bigint", "timestamptz"})
+_GRAMS: Final = "grams"
 
 
 class Column(NamedTuple, Generic[D]):
@@ -20,12 +23,23 @@ class Column(NamedTuple, Generic[D]):
 
 
 class DocumentTable(Generic[D]):
-    """One table: `id`, the document's JSON text, and the columns that lists need."""
+    """One table: `id`, the document's JSON text, and the columns that lists need.
 
-    def __init__(self, name: str, kind: type[D], columns: Iterable[Column[D]]) -> None:
+    With `searched` it also keeps of which groups of characters those texts are made: a search for
+    a piece of one of them reads only what can hold it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        kind: type[D],
+        columns: Iterable[Column[D]],
+        searched: Callable[[D], Iterable[str]] | None = None,
+    ) -> None:
         self.name = name
         self.kind = kind
         self.columns = tuple(columns)
+        self.searched = searched
         if not {column.sql_type for column in self.columns} <= _TYPES:
             raise ValueError(f"{name}: a column has a type that is not provided for")
         self._decoder = msgspec.json.Decoder(kind)
@@ -51,6 +65,12 @@ class DocumentTable(Generic[D]):
         await connection.execute(self.ddl(table, nullable))
         for columns in indexes:
             await connection.execute(f"create index on {table} ({columns})")
+        if self.searched is not None:
+            await connection.execute(f"alter table {table} add {_GRAMS} integer[] not null")
+            # what is new is put in its place at once: no reader goes through a list of it
+            await connection.execute(
+                f"create index on {table} using gin ({_GRAMS}) with (fastupdate = off)"
+            )
 
     async def load(
         self, connection: asyncpg.Connection, table: str, keys: Iterable[str]
@@ -70,14 +90,13 @@ class DocumentTable(Generic[D]):
     ) -> None:
         """Insert or replace these documents in one statement."""
         if documents:
-            names = ["id", "doc", *(column.name for column in self.columns)]
-            updates = ", ".join(f"{name} = excluded.{name}" for name in names[1:])
             await self.insert(
                 connection,
                 table,
                 [(key, self.encode(document)) for key, document in documents.items()],
                 documents.values(),
-                f"on conflict (id) do update set {updates}",
+                f"on conflict (id) do update set {self.updates()}",
+                is_searched=True,
             )
 
     async def insert(
@@ -87,6 +106,8 @@ class DocumentTable(Generic[D]):
         texts: Sequence[tuple[str, str]],
         documents: Iterable[D],
         conflict: str = "",
+        *,
+        is_searched: bool = False,
         **more: Sequence[datetime],
     ) -> None:
         """Insert documents, given as (id, JSON) and as they are, with `more` columns of times."""
@@ -100,12 +121,25 @@ class DocumentTable(Generic[D]):
             *([storable(column.value(item)) for item in kept] for column in self.columns),
             *more.values(),
         ]
+        selected = list(names)
+        if is_searched and self.searched is not None:
+            names.append(_GRAMS)
+            types.append("text")
+            selected.append(f"{_GRAMS}::integer[]")  # arrays of arrays have no unnest
+            arrays.append([_array(grams(self.searched(item))) for item in kept])
         unnest = ", ".join(f"${index}::{kind}[]" for index, kind in enumerate(types, start=1))
         await connection.execute(
             f"insert into {table} as t ({', '.join(names)})"  # noqa: S608  # our constants
-            f" select * from unnest({unnest}) {conflict}",
+            f" select {', '.join(selected)} from unnest({unnest}) as new({', '.join(names)})"
+            f" {conflict}",
             *arrays,
         )
+
+    def updates(self) -> str:
+        """Return what an insertion sets where the row is there already."""
+        names = ["doc", *(column.name for column in self.columns)]
+        names += [_GRAMS] if self.searched is not None else []
+        return ", ".join(f"{name} = excluded.{name}" for name in names)
 
     def encode(self, document: D) -> str:
         """Return a document's JSON text."""
@@ -123,6 +157,15 @@ class DocumentTable(Generic[D]):
                 f"delete from {table} where id = any($1::text[])",  # noqa: S608  # our constant
                 gone,
             )
+
+
+def by_each(*columns: str) -> tuple[str, ...]:
+    """Return the indexes by which a list is sorted, or narrowed, by any one of these columns."""
+    return tuple(f"{column}, id" for column in columns)
+
+
+def _array(numbers: Iterable[int]) -> str:
+    return f"{{{','.join(map(str, numbers))}}}"
 
 
 def storable(value: Any) -> Any:

@@ -7,6 +7,7 @@ import asyncpg
 
 from services.gateway.projections.keypairs import KEYPAIRS
 from services.gateway.projections.people import LOGINS, USERS
+from services.gateway.projections.tables import by_each
 from services.gateway.projections.tenants import DOMAINS, MEMBERSHIPS, PROJECTS
 from services.gateway.projections.users_fold import Batch, Touched, fold
 from services.gateway.projections.versions import Versions
@@ -15,6 +16,34 @@ from shared.eventlog.records import Recorded
 from shared.projections.projection import Tables
 from shared.security.persons import PersonKey
 
+# the orders of lists; null comes first, as the lists compare it
+_USER_ORDERS: Final = (
+    "created_at",
+    "modified_at",
+    "email",
+    "username",
+    "full_name",
+    "description",
+    "domain",
+    "role",
+    "status",
+    "resource_policy",
+    "password_change_required",
+    "sudo_session_enabled",
+    "totp_enabled",
+    "erased",
+    "main_access_key",
+    "coalesce(last_login_at, '0001-01-01T00:00:00Z'::timestamptz)",
+)
+_KEYPAIR_ORDERS: Final = (
+    "created_at",
+    "modified_at",
+    "user_id",
+    "domain",
+    "status",
+    "resource_policy",
+    "is_main",
+)
 _TOKENS: Final = "create table {} (login_id text primary key, token_hash text not null)"
 
 
@@ -34,7 +63,7 @@ class UsersProjection:
     """Folds the users service's events. `keys` opens sealed texts; it raises NotYet when away."""
 
     name = "users"
-    version = 3
+    version = 4
     sources = ("users",)
     tables = (
         "domains",
@@ -42,8 +71,10 @@ class UsersProjection:
         "memberships",
         "users",
         "user_versions",
+        "user_counts",
         "keypairs",
         "keypair_versions",
+        "keypair_counts",
         "logins",
         "login_tokens",
     )
@@ -62,14 +93,16 @@ class UsersProjection:
             tx,
             tables("users"),
             nullable=frozenset({"last_login_at"}),
-            indexes=("created_at, id", "email, id", "username, id", "domain, created_at, id"),
+            indexes=(*by_each(*_USER_ORDERS), "domain, created_at, id"),
         )
         await KEYPAIRS.create(
             tx,
             tables("keypairs"),
             nullable=frozenset({"rate_limit"}),
-            indexes=("created_at, id", "user_id", "domain, created_at, id"),
+            indexes=(*by_each(*_KEYPAIR_ORDERS), "domain, created_at, id"),
         )
+        await USERS.tally.create(tx, tables("user_counts"))
+        await KEYPAIRS.tally.create(tx, tables("keypair_counts"))
         await USERS.create_versions(
             tx, tables("user_versions"), nullable=frozenset({"last_login_at"})
         )
@@ -137,8 +170,10 @@ async def _save(tx: asyncpg.Connection, tables: Tables, batch: Batch, past: _Pas
     await PROJECTS.save(tx, tables("projects"), batch.projects)
     await MEMBERSHIPS.remove(tx, tables("memberships"), batch.members_gone)
     await MEMBERSHIPS.save(tx, tables("memberships"), batch.members)
-    await past.users.save(tx, tables("users"), tables("user_versions"), batch.users)
-    await past.keypairs.save(tx, tables("keypairs"), tables("keypair_versions"), batch.keypairs)
+    users = (tables("users"), tables("user_versions"), tables("user_counts"))
+    await past.users.save(tx, *users, batch.users)
+    keypairs = (tables("keypairs"), tables("keypair_versions"), tables("keypair_counts"))
+    await past.keypairs.save(tx, *keypairs, batch.keypairs)
     await LOGINS.save(tx, tables("logins"), batch.logins)
     if batch.tokens:
         await tx.execute(

@@ -6,7 +6,7 @@ costs nothing more. Every moment at which it changed counts, however many fell i
 What is volatile changes without a version; a reader of the past finds it elsewhere.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -14,6 +14,7 @@ import asyncpg
 import msgspec
 
 from services.gateway.projections.tables import Column, DocumentTable
+from services.gateway.projections.tallies import Tally
 
 D = TypeVar("D", bound=msgspec.Struct)
 _UNCHANGED = datetime(1, 1, 1, tzinfo=UTC)
@@ -22,7 +23,8 @@ _UNCHANGED = datetime(1, 1, 1, tzinfo=UTC)
 class VersionedTable(DocumentTable[D]):
     """A table of documents with a table of what they were. `volatile` members make no version.
 
-    `blank` makes a document say nothing of an erased person.
+    `blank` makes a document say nothing of an erased person. By what is in `tallied`, documents are
+    counted as they come and go.
     """
 
     def __init__(
@@ -33,8 +35,11 @@ class VersionedTable(DocumentTable[D]):
         *,
         volatile: Mapping[str, Any] | None = None,
         blank: Callable[[D], None] | None = None,
+        searched: Callable[[D], Iterable[str]] | None = None,
+        tallied: Sequence[str] = (),
     ) -> None:
-        super().__init__(name, kind, columns)
+        super().__init__(name, kind, columns, searched)
+        self.tally = Tally(self.columns, tallied)
         self.volatile = dict(volatile or {})
         self.blank = blank
         self.names = ", ".join(["id", "doc", *(column.name for column in self.columns)])
@@ -72,6 +77,7 @@ class Versions(Generic[D]):
         """Begin with the documents that were loaded; they may be changed in place later."""
         self._table = table
         self._stored = frozenset(documents)
+        self._counted = table.tally.count(documents.values())
         self._last = {key: self._text(document) for key, document in documents.items()}
         self._opened: dict[str, list[_Version[D]]] = {}
         self._ended: dict[str, datetime] = {}
@@ -103,23 +109,24 @@ class Versions(Generic[D]):
         self._erased.add(key)
 
     async def save(
-        self, tx: asyncpg.Connection, now: str, past: str, documents: Mapping[str, D]
+        self, tx: asyncpg.Connection, now: str, past: str, counts: str, documents: Mapping[str, D]
     ) -> None:
-        """Write what is to the table `now`, and what was to the table `past`."""
+        """Write what is to the table `now`, what was to `past`, and how many there are."""
+        tally = self._table.tally
+        await tally.save(tx, counts, self._counted, tally.count(documents.values()))
         await self._close(tx, now, past)
         await self._keep(tx, past)
         await self._table.remove(tx, now, self._ended)
         if documents:
-            names = ["doc", *(column.name for column in self._table.columns)]
-            updates = ", ".join(f"{name} = excluded.{name}" for name in names)
             since = [self._since(key) for key in documents]
             await self._table.insert(
                 tx,
                 now,
                 [(key, self._table.encode(document)) for key, document in documents.items()],
                 documents.values(),
-                f"on conflict (id) do update set {updates},"
+                f"on conflict (id) do update set {self._table.updates()},"
                 " valid_from = greatest(t.valid_from, excluded.valid_from)",
+                is_searched=True,
                 valid_from=since,
             )
         for key in sorted(self._erased):

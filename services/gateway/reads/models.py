@@ -15,10 +15,12 @@ from services.gateway.reads.pages import Page
 from services.gateway.reads.resources import Resource
 from services.gateway.reads.statements import (
     Statement,
+    Where,
     count_statement,
     known_statement,
     one_statement,
     page_statement,
+    sought,
 )
 from shared.kernel.clock import Clock, SystemClock, render_time
 from shared.kernel.rejections import Rejection, not_found
@@ -83,7 +85,8 @@ class ReadModels:
                 self._remembered.move_to_end(key)
                 page: Page = known[1]
                 return page
-        statement = page_statement(resource, principal, sight, query)
+        is_sought = await self._is_rare(resource, principal, sight, query)
+        statement = page_statement(resource, principal, sight, query, is_sought=is_sought)
         if isinstance(statement, Rejection):
             return statement
         rows = await self.pool.fetch(statement.sql, *statement.parameters)
@@ -187,9 +190,29 @@ class ReadModels:
         query: ListQuery,
         rows: int,
     ) -> int:
-        """Count only when the first page does not tell, and only once until something moves."""
+        """Count only when the first page does not tell."""
         if query.after is None and rows <= query.limit and (rows or not query.offset):
             return query.offset + rows
+        return await self._count(resource, principal, sight, query)
+
+    async def _is_rare(
+        self, resource: Resource, principal: Principal, sight: str | None, query: ListQuery
+    ) -> bool:
+        """Tell whether a piece of text is in so few documents that they are best found first.
+
+        Going through n documents in order fills a page of p after n * p / m of them when m hold
+        the piece; finding and sorting those costs m. So it is rare up to the root of n * p.
+        """
+        if query.at is not None or not sought(Where(), resource, query):
+            return False
+        matching = await self._count(resource, principal, sight, query)
+        everything = await self._count(resource, principal, sight, query._replace(filters=()))
+        return matching * matching <= everything * query.limit
+
+    async def _count(
+        self, resource: Resource, principal: Principal, sight: str | None, query: ListQuery
+    ) -> int:
+        """Count what a list holds, only once until something moves."""
         key = (resource.noun, sight, _viewer(principal, sight), query.filters, query.at)
         versions = self._versions(resource)
         known = self._remembered.get(key)

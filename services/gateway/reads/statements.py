@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from services.gateway.auth.principals import Principal
+from services.gateway.grams import grams
 from services.gateway.http.parameters import (
     FieldKind,
     FilterValue,
@@ -96,9 +97,18 @@ def _comparable(resource: Resource, name: str) -> str:
 
 
 def page_statement(
-    resource: Resource, principal: Principal, sight: str | None, query: ListQuery
+    resource: Resource,
+    principal: Principal,
+    sight: str | None,
+    query: ListQuery,
+    *,
+    is_sought: bool = False,
 ) -> Statement | Rejection:
-    """Return the statement of one page: id, document, then the sort values; one row too many."""
+    """Return the statement of one page: id, document, then the sort values; one row too many.
+
+    `is_sought` first finds everything that holds the pieces of text and sorts it then, which is
+    right for little; otherwise rows are gone through in their order until the page is full.
+    """
     where = Where()
     table = source(where, resource, query.at)
     restrict(where, principal, sight)
@@ -111,6 +121,16 @@ def page_statement(
         where.conditions.append(beyond)
     order = ", ".join(f"{name}{' desc' if descends else ''}" for name, descends in columns)
     selected = ", ".join(["id", "doc", *(name for name, _ in columns[:-1])])
+    if is_sought:
+        where.conditions += sought(where, resource, query)
+        inner = "id, doc, " + ", ".join(sorted({key.name for key in query.sort} - {"id"}))
+        inner = inner.removesuffix(", ")
+        sql = f"with found as materialized (select {inner} from {table}{where.sql()})"  # noqa: S608  # as below
+        return Statement(
+            f"{sql} select {selected} from found order by {order} limit {query.limit + 1:d}"  # noqa: S608  # as below
+            f" offset {query.offset:d}",
+            tuple(where.parameters),
+        )
     sql = f"select {selected} from {table}{where.sql()} order by {order}"  # noqa: S608  # names are constants of ours
     # a number and not a parameter: so the plan, once made, is kept, and is the one for few rows
     sql += f" limit {query.limit + 1:d}"
@@ -122,13 +142,41 @@ def page_statement(
 def count_statement(
     resource: Resource, principal: Principal, sight: str | None, query: ListQuery
 ) -> Statement:
-    """Return the statement that counts what all pages hold together."""
+    """Return the statement that counts what all pages hold together, or where that is kept."""
     where = Where()
     table = source(where, resource, query.at)
     restrict(where, principal, sight)
     narrow(where, resource, query)
+    if _is_counted(resource, sight, query) and resource.counts is not None:
+        kept = f"select coalesce(sum(documents), 0)::bigint from {resource.counts.table}"  # noqa: S608  # as above
+        return Statement(f"{kept}{where.sql()}", tuple(where.parameters))
+    if query.at is None:
+        where.conditions += sought(where, resource, query)
     sql = f"select count(*) from {table}{where.sql()}"  # noqa: S608  # as above
     return Statement(sql, tuple(where.parameters))
+
+
+def _is_counted(resource: Resource, sight: str | None, query: ListQuery) -> bool:
+    counts = resource.counts
+    if counts is None or query.at is not None:
+        return False
+    if sight is not None and sight not in {resource.sights.get(scope) for scope in counts.scopes}:
+        return False
+    return counts.columns >= {name for name, _ in query.filters}
+
+
+def sought(where: Where, resource: Resource, query: ListQuery) -> list[str]:
+    """Return the conditions that the groups of characters put on what holds the wanted pieces.
+
+    A piece that is shorter than a group says nothing: then there is no condition.
+    """
+    conditions: list[str] = []
+    for name, values in query.filters:
+        groups = [grams((str(value),)) for value in values]
+        if name in resource.searched and all(groups):
+            either = (f"grams @> {where.add(wanted)}::integer[]" for wanted in groups)
+            conditions.append(f"({' or '.join(either)})")
+    return conditions
 
 
 def one_statement(

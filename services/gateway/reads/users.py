@@ -3,7 +3,7 @@
 from typing import Final, get_args
 
 from services.gateway.http.parameters import Field, FieldKind, ListSpec
-from services.gateway.reads.resources import DOMAIN, OWNER, Resource
+from services.gateway.reads.resources import DOMAIN, OWNER, Counts, Resource
 from shared.contracts.users import KeypairStatus, Role, UserStatus
 
 _TIMES: Final = (
@@ -38,6 +38,23 @@ USERS: Final = Resource(
     sights={"domain": DOMAIN, "own": "id = {user}"},
     list_action="users.list",
     read_action="users.read",
+    counts=Counts(
+        "user_counts",
+        frozenset(
+            {
+                "domain",
+                "role",
+                "status",
+                "resource_policy",
+                "password_change_required",
+                "sudo_session_enabled",
+                "totp_enabled",
+                "erased",
+            }
+        ),
+        frozenset({"domain"}),
+    ),
+    searched=frozenset({"email", "username", "full_name", "description"}),
     versions="user_versions",
     past_columns={
         "last_login_at": "(select max(l.created_at) from logins l"
@@ -64,6 +81,11 @@ KEYPAIRS: Final = Resource(
     list_action="keypairs.list",
     read_action="keypairs.read",
     is_live=True,
+    counts=Counts(
+        "keypair_counts",
+        frozenset({"domain", "status", "resource_policy", "is_main"}),
+        frozenset({"domain"}),
+    ),
     versions="keypair_versions",
 )
 LOGINS: Final = Resource(
