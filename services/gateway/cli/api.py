@@ -23,6 +23,15 @@ TIMEOUT: Final = httpx.Timeout(30.0, connect=5.0)
 TRIES: Final = 3
 TASK_PAUSES_S: Final = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
 LONGEST_WAIT_S: Final = 5.0
+PAGE: Final = 500
+
+
+class ApiError(CliError):
+    """A refusal of the gateway; `code` names the reason for programs."""
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class Api:
@@ -53,9 +62,39 @@ class Api:
         """Create or act, at most once however often the request had to be sent."""
         return self._ask("POST", path, body=body or {})
 
-    def delete(self, path: str, **query: Any) -> dict[str, Any]:
+    def post_text(self, path: str, text: bytes, media_type: str, **query: Any) -> dict[str, Any]:
+        """Post a file as it is, at most once however often the request had to be sent."""
+        return self._ask("POST", path, query=query, text=text, media_type=media_type)
+
+    def patch(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Change what `body` names and return the object."""
+        return self._ask("PATCH", path, body=body)
+
+    def put(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Set the object at `path` and return it."""
+        return self._ask("PUT", path, body=body)
+
+    def delete(self, path: str, body: dict[str, Any] | None = None, **query: Any) -> dict[str, Any]:
         """Delete, at most once; returns {} where the answer has no body."""
-        return self._ask("DELETE", path, query=query)
+        return self._ask("DELETE", path, query=query, body=body)
+
+    def listed(self, path: str, limit: int, **query: Any) -> dict[str, Any]:
+        """Return up to `limit` objects, however many pages they stand on."""
+        found = self.get(path, limit=min(limit, PAGE), **query)
+        items = found["items"]
+        while found["next_cursor"] and len(items) < limit:
+            left = min(limit - len(items), PAGE)
+            page = self.get(path, limit=left, cursor=found["next_cursor"], **query)
+            items += page["items"]
+            found["next_cursor"] = page["next_cursor"]
+        return found
+
+    def settled(self, answered: dict[str, Any], path: str) -> dict[str, Any]:
+        """Return what a write answered; where that was not visible yet, wait and read it."""
+        if "task_id" not in answered:
+            return answered
+        self.finish(str(answered["task_id"]))
+        return self.get(path)
 
     def finish(self, task_id: str) -> dict[str, Any]:
         """Wait until a task is over and return it; raises CliError when it fails or takes long."""
@@ -93,12 +132,21 @@ class Api:
         *,
         query: dict[str, Any] | None = None,
         body: dict[str, Any] | None = None,
+        text: bytes | None = None,
+        media_type: str = "",
     ) -> dict[str, Any]:
         headers = {} if method == "GET" else {"Idempotency-Key": str(uuid.uuid4())}
+        if text is not None:
+            headers["Content-Type"] = media_type
         for left in reversed(range(TRIES)):
             with _readable(self.endpoint):
                 response = self._http.request(
-                    method, path, params=_given(query or {}), json=body, headers=headers
+                    method,
+                    path,
+                    params=_given(query or {}),
+                    json=body,
+                    content=text,
+                    headers=headers,
                 )
             wait_s = _retry_after(response)
             if wait_s is None or not left:
@@ -198,7 +246,7 @@ def _object(response: httpx.Response) -> dict[str, Any]:
     return body if isinstance(body, dict) else {"items": body}
 
 
-def problem(response: httpx.Response) -> CliError:
+def problem(response: httpx.Response) -> ApiError:
     """Return a problem+json answer as one line: what, which fields, which request."""
     try:
         body = response.json()
@@ -207,17 +255,19 @@ def problem(response: httpx.Response) -> CliError:
     if not isinstance(body, dict):
         body = {}
     text = str(body.get("detail") or body.get("title") or f"HTTP {response.status_code}")
-    fields = [
-        f"{error.get('field')}: {error.get('message')}"
-        for error in body.get("errors") or []
-        if isinstance(error, dict) and str(error.get("message")) not in text
-    ]
-    if fields:
-        text += f" ({'; '.join(fields)})"
+    errors = [error for error in body.get("errors") or [] if isinstance(error, dict)]
+    fields = "; ".join(
+        f"{error.get('field')}: {str(error.get('message')).rstrip('.')}" for error in errors
+    )
+    if errors and all(str(error.get("message")) in text for error in errors):
+        text = fields
+    elif errors:
+        text += f" ({fields})"
     if response.status_code == httpx.codes.UNAUTHORIZED and "login" not in str(response.url):
         text += " — run 'qm login'"
     request_id = body.get("request_id") or response.headers.get("X-Request-Id")
-    return CliError(f"{text} [request {request_id}]" if request_id else text)
+    code = str(body.get("code") or "")
+    return ApiError(f"{text} [request {request_id}]" if request_id else text, code)
 
 
 def cli_of(ctx: click.Context) -> Cli:

@@ -12,6 +12,11 @@ UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 STYLES: Final = {
     "RUNNING": "green",
     "ALIVE": "green",
+    "active": "green",
+    "created": "green",
+    "before_verification": "yellow",
+    "inactive": "red",
+    "failed": "red",
     "running": "green",
     "ok": "green",
     "up": "green",
@@ -28,6 +33,7 @@ STYLES: Final = {
     "TERMINATED": "dim",
 }
 PIPE_COLUMNS: Final = 400
+NEVER_WRAPPED: Final = frozenset({"id", "status", "created", "at", "access key", "password"})
 
 
 def print_json(value: object) -> None:
@@ -43,7 +49,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
 
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:
-        table.add_column(column.upper(), no_wrap=column in {"id", "status", "created"})
+        table.add_column(column.upper(), no_wrap=column in NEVER_WRAPPED)
     for row in rows:
         cells = [Text("—" if cell in (None, "") else str(cell)) for cell in row]
         for cell in cells:
@@ -60,6 +66,18 @@ def print_fields(fields: Sequence[tuple[str, object]]) -> None:
         shown = "—" if value in (None, "") else str(value)
         styled = click.style(shown, fg=_colour(shown))
         click.echo(f"{click.style(name.ljust(width), bold=True)}  {styled}")
+
+
+def more_hint(found: dict[str, Any]) -> None:
+    """Say on standard error that a list goes on, where it does."""
+    shown, total = len(found["items"]), found.get("total") or 0
+    if total > shown:
+        click.echo(f"… {shown} of {total}; --limit shows more.", err=True)
+
+
+def yes_no(value: object) -> str:
+    """Render a flag."""
+    return "yes" if value else "no"
 
 
 def _colour(text: str) -> str | None:

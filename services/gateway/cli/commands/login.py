@@ -1,13 +1,13 @@
 """`qm login` and `qm logout`."""
 
-import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
-from services.gateway.cli.api import anonymous, cli_of, connect
+from services.gateway.cli.api import Api, ApiError, anonymous, cli_of, connect
 from services.gateway.cli.output import print_json, when
+from services.gateway.cli.prompting import read_code, read_password
 from services.gateway.cli.settings import (
     Cli,
     CliError,
@@ -18,11 +18,13 @@ from services.gateway.cli.settings import (
     stored_path,
 )
 
+OTP_REQUIRED: Final = "otp_required"
+
 
 @click.command()
 @click.option("--endpoint", metavar="URL", help="The gateway's address.")
 @click.option("--email", help="Who logs in; asked for when absent.")
-@click.option("--otp", help="The six digits of your second factor, where you use one.")
+@click.option("--otp", help="The code of your second factor; asked for when absent.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 @click.option(
     "--credentials",
@@ -51,9 +53,7 @@ def login(
             "email": email or given.get("email") or click.prompt("E-mail", err=True),
             "password": _password(given, password_stdin=password_stdin),
         }
-        if otp:
-            body["otp"] = otp
-        answer = api.post("/v1/auth/login", body)
+        answer = _log_in(api, body, otp)
         kept = {
             "endpoint": api.endpoint,
             "email": body["email"],
@@ -84,6 +84,16 @@ def logout(ctx: click.Context) -> None:
         click.echo("Logged out.")
 
 
+def _log_in(api: Api, body: dict[str, Any], otp: str | None) -> dict[str, Any]:
+    """Log in; where a code of an authenticator is asked for and none was given, ask for it."""
+    try:
+        return api.post("/v1/auth/login", body | ({"otp": otp} if otp else {}))
+    except ApiError as error:
+        if error.code != OTP_REQUIRED or otp:
+            raise
+    return api.post("/v1/auth/login", body | {"otp": read_code()})
+
+
 def _given(cli: Cli, file: str | None) -> dict[str, Any]:
     path = file or cli.credentials_file
     if not path:
@@ -95,11 +105,10 @@ def _given(cli: Cli, file: str | None) -> dict[str, Any]:
 
 
 def _password(given: dict[str, Any], *, password_stdin: bool) -> str:
-    if password_stdin:
-        return sys.stdin.readline().rstrip("\n")
-    if known := given.get("password"):
+    known = given.get("password")
+    if known and not password_stdin:
         return str(known)
-    return str(click.prompt("Password", hide_input=True, err=True))
+    return read_password("Password", from_stdin=password_stdin)
 
 
 def _tell(cli: Cli, kept: dict[str, Any], path: Path, answer: dict[str, Any]) -> None:
@@ -111,4 +120,4 @@ def _tell(cli: Cli, kept: dict[str, Any], path: Path, answer: dict[str, Any]) ->
     until = f" until {when(kept['expires_at'])}" if kept["expires_at"] else ""
     click.echo(f"Logged in to {kept['endpoint']} as {kept['email']}{until}.")
     if must_change:
-        click.echo("Your password was set by somebody else: please change it.", err=True)
+        click.echo("Your password was set by somebody else: change it with 'qm passwd'.", err=True)
