@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,3 +124,15 @@ class Ground:
     keyring: Keyring
     admin_url: str
     nats: Client
+
+
+@asynccontextmanager
+async def held(ground: Ground, table: str, key: str, value: str) -> AsyncIterator[None]:
+    """Keep whoever wants to change (or to rest on) a row waiting."""
+    blocker = await asyncpg.connect(ground.admin_url, server_settings={"search_path": "users"})
+    try:
+        async with blocker.transaction():
+            await blocker.execute(f"select from {table} where {key} = $1 for update", value)
+            yield
+    finally:
+        await blocker.close()

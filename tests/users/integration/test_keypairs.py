@@ -8,7 +8,9 @@ import pytest
 from shared.contracts.base import Accepted, Command, Reply
 from shared.contracts.users import (
     ChangeKeypair,
+    ChangeUser,
     DeleteKeypair,
+    EraseUser,
     IssueKeypair,
     ReportRateLimited,
     RevealKeypair,
@@ -16,7 +18,7 @@ from shared.contracts.users import (
 )
 from shared.eventlog.records import CommandKey
 from shared.kernel.ids import new_id
-from tests.users.integration.harness import Users, rejected
+from tests.users.integration.harness import Ground, Users, blocked, held, rejected
 
 REFUSE = """
     create function refuse_reveals() returns trigger language plpgsql as
@@ -162,9 +164,48 @@ async def test_nothing_is_revealed_when_it_cannot_be_audited(users: Users) -> No
 async def test_a_burst_is_told_once_however_many_tell_it_at_the_same_time(users: Users) -> None:
     person = await users.created("burst")
     report = ReportRateLimited(access_key=person["access_key"], limit=3)
-    for reply in await asyncio.gather(*(users.send(report) for _ in range(8))):
+    for reply in await users.together(*[report] * 8):
         accepted(reply)
     assert await told(users, person["access_key"], "KeypairRateLimited") == 1
+
+
+async def test_each_of_many_switches_at_once_follows_another(users: Users, ground: Ground) -> None:
+    person = await users.created("switches")
+    user_id = person["user_id"]
+    keys = [person["access_key"]] + [await issue(users, user_id) for _ in range(4)]
+    async with held(ground, "accounts", "user_id", user_id):
+        switching = asyncio.ensure_future(
+            users.together(*(SwitchMainKeypair(access_key=key) for key in keys[1:]))
+        )
+        await blocked(users.database)
+    for reply in await switching:
+        accepted(reply)
+    main = keys[0]
+    for event in await users.events("UserMainKeypairSwitched"):
+        if event["data"]["user_id"] == user_id:
+            assert event["data"]["previous"] == main
+            main = event["data"]["access_key"]
+    assert await mains(users, user_id) == [main]
+
+
+async def test_no_keypair_is_activated_while_its_user_is_erased(
+    users: Users, ground: Ground
+) -> None:
+    person = await users.created("erasing")
+    user_id = person["user_id"]
+    spare = await issue(users, user_id)
+    accepted(await users.send(ChangeKeypair(access_key=spare, status="inactive")))
+    accepted(await users.send(ChangeUser(user_id=user_id, status="inactive")))
+    async with held(ground, "accounts", "user_id", user_id):
+        erasing = asyncio.ensure_future(users.send(EraseUser(user_id=user_id)))
+        await blocked(users.database)
+        activating = asyncio.ensure_future(
+            users.send(ChangeKeypair(access_key=spare, status="active"))
+        )
+    accepted(await erasing)
+    if not isinstance(reply := await activating, Accepted):
+        assert rejected(reply).code == "user_erased"
+    assert (await row(users, spare))["status"] == "inactive"
 
 
 @pytest.mark.parametrize("round_", range(4))
@@ -182,7 +223,7 @@ async def test_whoever_races_one_active_keypair_is_the_main_one_and_is_not_delet
             SwitchMainKeypair(access_key=access_key),
             DeleteKeypair(access_key=access_key),
         ]
-    await asyncio.gather(*(users.send(command) for command in commands))
+    await users.together(*commands)
     (main,) = await mains(users, person["user_id"])
     assert (await row(users, main))["status"] == "active"
     switches = [

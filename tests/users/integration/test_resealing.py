@@ -2,11 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 import pytest_asyncio
 
@@ -15,7 +13,7 @@ from shared.contracts.base import Accepted
 from shared.contracts.users import BeginTotp, ResealSecrets
 from shared.security.persons import PersonKey
 from shared.security.rotation import rotate
-from tests.users.integration.harness import ADMIN, Ground, Users, blocked
+from tests.users.integration.harness import ADMIN, Ground, Users, blocked, held
 
 MANY = BATCH * 2 + 7
 
@@ -61,18 +59,6 @@ async def person_keys(users: Users, *user_ids: str) -> dict[str, bytes]:
     return found
 
 
-@asynccontextmanager
-async def row_held(ground: Ground, user_id: str) -> AsyncIterator[None]:
-    """Keep whoever wants to change a person's key waiting."""
-    blocker = await asyncpg.connect(ground.admin_url, server_settings={"search_path": "users"})
-    try:
-        async with blocker.transaction():
-            await blocker.execute("select from person_keys where user_id = $1 for update", user_id)
-            yield
-    finally:
-        await blocker.close()
-
-
 async def test_every_column_of_secrets_is_resealed(users: Users) -> None:
     rows = await users.database.fetch(
         "select table_name, column_name from information_schema.columns"
@@ -89,7 +75,7 @@ async def test_a_kill_in_the_middle_and_a_second_rotation_lose_nothing(
     secret = users.open_secret(access_key, kim["sealed_secret_key"])
     assert isinstance(await users.send(BeginTotp(user_id=kim["user_id"])), Accepted)
     first = rotate(master, None).previous
-    async with row_held(ground, f"person-{BATCH + 50:04}"):
+    async with held(ground, "person_keys", "user_id", f"person-{BATCH + 50:04}"):
         lost = asyncio.ensure_future(users.send(ResealSecrets()))
         await blocked(users.database)
         await users.service.kill()

@@ -23,6 +23,8 @@ from tests.users.integration.test_erasure import (
 )
 from tests.users.integration.test_keypairs import (
     test_a_burst_is_told_once_however_many_tell_it_at_the_same_time,
+    test_each_of_many_switches_at_once_follows_another,
+    test_no_keypair_is_activated_while_its_user_is_erased,
     test_whoever_races_one_active_keypair_is_the_main_one_and_is_not_deleted,
 )
 from tests.users.integration.test_tenants import (
@@ -40,6 +42,8 @@ __all__ = [
     "test_a_project_of_models_and_users_that_come_at_once_miss_nobody",
     "test_a_project_s_name_is_taken_within_its_domain",
     "test_a_project_that_is_left_out_and_in_by_two_at_once_ends_in_one_of_both",
+    "test_each_of_many_switches_at_once_follows_another",
+    "test_no_keypair_is_activated_while_its_user_is_erased",
     "test_of_many_that_want_one_name_at_once_one_gets_it",
     "test_of_those_who_enter_while_a_domain_closes_none_comes_after_it",
     "test_ten_at_once_who_take_charge_from_two_leave_one_in_charge",
