@@ -38,6 +38,10 @@ _FORGET_OLD: Final = """
         order by last_at limit $2 for update skip locked
     )
 """
+_LIFT: Final = """
+    delete from login_attempts
+    where fingerprint in (select value from claims where kind = 'email' and owner = $1)
+"""
 _CLEAR: Final = "delete from login_attempts where fingerprint = $1 returning failures, last_at"
 logger = get_logger(__name__)
 
@@ -126,6 +130,11 @@ class FailedLogins:
         old = self._clock.now() - timedelta(seconds=LOCK_S)
         with reaching_postgres():
             await self._log.pool.execute(_FORGET_OLD, old, FORGOTTEN_AT_ONCE)
+
+
+async def lift(connection: asyncpg.Connection, user_id: str) -> None:
+    """Forget the wrong guesses for a user, who has been given another password."""
+    await connection.execute(_LIFT, user_id)
 
 
 def _locked(locked_s: float) -> Rejection:

@@ -13,6 +13,7 @@ from msgspec import UNSET
 
 from services.users import directory, live_logins
 from services.users.answers import SERVICE, FactsChanged, answer_once
+from services.users.attempts import lift
 from services.users.creation import malformed_password, taken
 from services.users.directory import Connection, Surroundings
 from services.users.domain import user, user_change
@@ -252,6 +253,7 @@ class _Change:
             now = self._parts.clock.now()
             await live_logins.hold(connection, user_id, self._logins, now)
             await self._parts.vault.put_password(connection, user_id, self._encoded)
+            await lift(connection, user_id)
         if any(isinstance(event, UserTotpDisabled) for event in events):
             await self._parts.seeds.drop(connection, user_id)
         await index(connection, writes)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shared.contracts.base import Accepted, Reply
+from shared.contracts.base import Accepted, Rejected, Reply
 from shared.contracts.users import ChangeUser, CreateDomain, CreateProject
 from shared.eventlog.records import CommandKey
 from shared.kernel.ids import new_id
@@ -143,6 +143,15 @@ async def test_an_administrator_s_password_holds_at_once_and_ends_the_sessions(
         (login_id, "password_changed") for login_id in sessions
     }
     assert await of_user(users, user_id, "UserFlagsChanged") == []
+
+
+async def test_an_administrator_s_password_lifts_the_lock_of_its_user(users: Users) -> None:
+    user_id = (await users.created("lockedout"))["user_id"]
+    for _ in range(10):
+        assert isinstance(await users.log_in("lockedout@example.org", "wrong 123!"), Rejected)
+    assert rejected(await users.log_in("lockedout@example.org")).code == "login_locked"
+    await changed(users, user_id, sealed_password=seal_password(users.keyring, "brand-new-1"))
+    assert isinstance(await users.log_in("lockedout@example.org", "brand-new-1"), Accepted)
 
 
 async def test_an_administrator_switches_one_time_passwords_off_and_never_on(users: Users) -> None:
