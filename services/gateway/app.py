@@ -1,5 +1,9 @@
 """Composes the gateway."""
 
+from typing import Final
+
+from services.gateway.actions import bulk_task
+from services.gateway.actions.bulk_task import BulkWork
 from services.gateway.application import make_edge
 from services.gateway.auth.authenticator import Authenticator
 from services.gateway.auth.directory import Directory
@@ -7,6 +11,7 @@ from services.gateway.auth.keypair_use import KeypairUse, follow_keypair_use
 from services.gateway.auth.secrets import KeypairSecrets
 from services.gateway.background import Telemetry, Upkeep, seed_queues
 from services.gateway.decorations import Decorations
+from services.gateway.erasures import Erasures
 from services.gateway.follower import Follower
 from services.gateway.gateway import Gateway
 from services.gateway.history.reading import History
@@ -29,6 +34,8 @@ from services.gateway.reads.tenancy import MEMBERS
 from services.gateway.reads.users import KEYPAIRS, USERS
 from services.gateway.settings import GatewaySettings
 from services.gateway.system import System
+from services.gateway.task_runner import TaskRunner
+from services.gateway.task_table import TaskTable
 from services.gateway.tasks import Tasks
 from services.gateway.telemetry.loads import AgentLoads
 from services.gateway.telemetry.queues import Queues
@@ -39,6 +46,9 @@ from shared.runtime.service import Hook, ServiceRuntime, run_service
 from shared.runtime.status import status_of
 from shared.security.persons import PersonKeys
 from shared.security.sealing import Keyring
+
+TASKS_AT_ONCE: Final = 2
+RESULTS: Final = {bulk_task.KIND: bulk_task.result}
 
 
 async def compose(runtime: ServiceRuntime) -> None:
@@ -74,6 +84,10 @@ async def compose(runtime: ServiceRuntime) -> None:
     runtime.background("secrets", upkeep.fetch_secrets())
     runtime.background("cleaning", upkeep.clean())
     runtime.background("queues", seed_queues(runtime.query_client, gateway.queues))
+    erasures = Erasures(gateway.answers)
+    runner.on_commit(erasures.committed)
+    runtime.background("erasures", erasures.run())
+    _run_tasks(runtime, gateway)
     runtime.health.add("projections", runner.check)
     authenticator = Authenticator(gateway.directory, gateway.secrets, use.nonces, runtime.clock)
     runtime.serve(make_edge(gateway, authenticator, console_routes(gateway)))
@@ -115,6 +129,8 @@ def _parts(
     reads.decorate(KEYPAIRS, decorations.keypairs)
     reads.decorate(MEMBERS, decorations.members)
 
+    offloop = OffLoop()
+
     def stale() -> list[tuple[str, str]]:
         stalled = [item.source for item in runner.progress() if item.stalled]
         times = {source: follower.shown_until(source) for source in stalled}
@@ -125,7 +141,7 @@ def _parts(
         history=history,
         writes=Writes(runtime.command_client, runner, visible_within_s=settings.visible_within_s),
         answers=IdempotentAnswers(pool, keyring, clock),
-        tasks=Tasks(keyring, runner, clock),
+        tasks=Tasks(keyring, runner, clock, TaskTable(pool, keyring, clock), RESULTS, offloop),
         directory=directory,
         secrets=KeypairSecrets(keyring, runtime.query_client),
         limits=use.limits,
@@ -134,12 +150,24 @@ def _parts(
         live=live,
         logs=KernelLogs(runtime.query_client),
         system=System(pool, clock, lambda: status_of(runtime.health, clock), stale),
-        offloop=OffLoop(),
+        offloop=offloop,
         keyring=keyring,
         clock=clock,
         is_https=settings.public_https,
     )
     return gateway, follower
+
+
+def _run_tasks(runtime: ServiceRuntime, gateway: Gateway) -> None:
+    for number in range(TASKS_AT_ONCE):
+        runner = TaskRunner(
+            gateway.tasks.table,
+            {bulk_task.KIND: BulkWork(gateway)},
+            gateway.directory,
+            gateway.clock,
+        )
+        gateway.tasks.on_begin(runner.wake)
+        runtime.background(f"tasks-{number}", runner.run())
 
 
 def _closing(gateway: Gateway) -> Hook:

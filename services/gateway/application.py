@@ -9,6 +9,7 @@ from litestar.handlers import HTTPRouteHandler
 from services.gateway.api import (
     agents,
     auth,
+    bulk,
     documentation,
     domains,
     keypairs,
@@ -18,6 +19,7 @@ from services.gateway.api import (
     projects,
     sessions,
     system,
+    tasks,
     users,
 )
 from services.gateway.api import history as timelines
@@ -44,11 +46,13 @@ ROUTES: Final[list[HTTPRouteHandler]] = [
     *projects.ROUTES,
     *members.ROUTES,
     *users.ROUTES,
+    *bulk.ROUTES,
     *keypairs.ROUTES,
     *profile.ROUTES,
     *sessions.ROUTES,
     *agents.ROUTES,
     *system.ROUTES,
+    *tasks.ROUTES,
     *documentation.ROUTES,
 ]
 

@@ -1,17 +1,24 @@
-"""Tasks: writes that were accepted but cannot be seen yet.
+"""Tasks: what goes on after its request was answered.
 
-A task's id is its own record, sealed for its owner: it needs no table and survives any restart.
+There are two sorts. A write that was accepted but cannot be seen yet has an id that is its own
+record, sealed for its owner: it needs no table and survives any restart. Work of many steps is in
+a table (`task_table`) and is done by `task_runner`.
 """
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, Literal, Protocol
 
 import msgspec
 
 from services.gateway.auth.principals import Principal
+from services.gateway.offloop import OffLoop
+from services.gateway.task_table import NewTask, StoredPiece, TaskRow, TaskTable
 from services.gateway.writes import Written
 from shared.kernel.clock import Clock
-from shared.kernel.rejections import Rejection, not_found
+from shared.kernel.ids import is_id
+from shared.kernel.rejections import Rejection, conflict, not_found
 from shared.security.sealing import Keyring, SealBroken
 
 _PURPOSE: Final = "task"
@@ -56,13 +63,53 @@ class TaskDocument(msgspec.Struct, kw_only=True):
     updated_at: datetime
 
 
-class Tasks:
-    """Makes and reads tasks."""
+Render = Callable[[list[dict[str, Any]]], dict[str, Any]]
 
-    def __init__(self, keyring: Keyring, positions: Positions, clock: Clock) -> None:
+
+class Tasks:
+    """Begins, reads and cancels tasks; `results` renders the result of each kind of work."""
+
+    def __init__(
+        self,
+        keyring: Keyring,
+        positions: Positions,
+        clock: Clock,
+        table: TaskTable,
+        results: Mapping[str, Render],
+        offloop: OffLoop,
+    ) -> None:
         self._keyring = keyring
         self._positions = positions
         self._clock = clock
+        self.table = table
+        self._results = results
+        self._offloop = offloop
+        self._wake: list[Callable[[], None]] = []
+
+    def on_begin(self, wake: Callable[[], None]) -> None:
+        """Call `wake` whenever there is a new task."""
+        self._wake.append(wake)
+
+    async def begin(self, task: NewTask) -> str:
+        """Begin work of many steps and return the task's id; the same key begins it once."""
+        task_id = await self.table.add(task)
+        for wake in self._wake:
+            wake()
+        return task_id
+
+    async def cancel(self, principal: Principal, task_id: str) -> TaskDocument | Rejection:
+        """Ask a task to stop after the step it is at; what was done stays done."""
+        if not is_id(task_id):
+            found = self._visibility(principal, task_id)
+            if isinstance(found, Rejection):
+                return found
+            return conflict("task_not_cancellable", "What was asked for is done already.")
+        if await self.table.ask_cancel(principal.user_id, task_id):
+            return await self.read(principal, task_id)
+        row = await self.table.read(principal.user_id, task_id)
+        if row is None:
+            return not_found("task", task_id)
+        return conflict("task_over", f"The task is over: {row.status}.")
 
     def of(self, principal: Principal, kind: str, written: Written) -> str:
         """Return the id of the task that ends when a write is visible; it holds no secret."""
@@ -79,8 +126,36 @@ class Tasks:
         content = msgspec.json.encode(record)
         return self._keyring.seal(_PURPOSE, content, context=principal.user_id)
 
-    def read(self, principal: Principal, task_id: str) -> TaskDocument | Rejection:
+    async def read(self, principal: Principal, task_id: str) -> TaskDocument | Rejection:
         """Return a task of the caller's; what is not theirs is not found."""
+        if not is_id(task_id):
+            return self._visibility(principal, task_id)
+        row = await self.table.read(principal.user_id, task_id)
+        return not_found("task", task_id) if row is None else await self._document(row)
+
+    async def _document(self, row: TaskRow) -> TaskDocument:
+        result = None
+        if row.status != "running":
+            result = await self.table.take_pieces(row.task_id, partial(self._rendered, row))
+        is_stopping = row.status == "running" and row.is_cancel_asked
+        return TaskDocument(
+            id=row.task_id,
+            kind=row.kind,
+            status=row.status,
+            progress=TaskProgress(done=row.done, total=row.total, unit=row.unit),
+            message="It is being cancelled." if is_stopping else row.message,
+            result=result,
+            error=row.error,
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+        )
+
+    async def _rendered(self, row: TaskRow, pieces: list[StoredPiece]) -> dict[str, Any]:
+        render = self._results[row.kind]
+        # away from the loop, as there may be thousands; refused here, nothing has been shown yet
+        return await self._offloop.run(lambda: render(self.table.open_pieces(row.task_id, pieces)))
+
+    def _visibility(self, principal: Principal, task_id: str) -> TaskDocument | Rejection:
         try:
             if len(task_id) > _ID_CHARS_MAX:
                 return not_found("task", task_id[:64])

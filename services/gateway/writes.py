@@ -6,7 +6,7 @@ import msgspec
 
 from services.gateway.http.calls import Call
 from services.gateway.http.problems import Refused
-from shared.contracts.base import Command, Meta, Rejected, ServiceName
+from shared.contracts.base import Accepted, Command, Meta, Rejected, ServiceName
 from shared.eventlog.records import CommandKey
 from shared.messaging.command_client import CommandClient
 from shared.observability.metrics import counter
@@ -49,17 +49,25 @@ class Writes:
 
     async def send(self, command: Command, meta: Meta, key: CommandKey | None = None) -> Written:
         """Send a command and wait until the read models show it, for so long as is set."""
+        reply = await self.submit(command, meta, key)
+        is_visible = await self.visible(reply.service, reply.position)
+        return Written(reply.service, reply.position, dict(reply.result), is_visible)
+
+    async def submit(self, command: Command, meta: Meta, key: CommandKey | None = None) -> Accepted:
+        """Send a command and return as soon as it is in the log; raises Refused otherwise."""
         reply = await self._client.send(
             command, meta=meta, idempotency=key, timeout_s=ANSWERED_WITHIN_S
         )
         if isinstance(reply, Rejected):
             raise Refused(reply.rejection)
-        is_visible = await self._progress.wait_for(
-            reply.service, reply.position, self._visible_within_s
-        )
+        return reply
+
+    async def visible(self, service: ServiceName, position: int) -> bool:
+        """Wait until the read models show a position, for so long as is set; False if not yet."""
+        is_visible = await self._progress.wait_for(service, position, self._visible_within_s)
         if not is_visible:
-            _unseen.labels(reply.service).inc()
-        return Written(reply.service, reply.position, dict(reply.result), is_visible)
+            _unseen.labels(service).inc()
+        return is_visible
 
 
 def scoped(key: CommandKey | None, part: str) -> CommandKey | None:

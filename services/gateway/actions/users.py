@@ -74,22 +74,37 @@ async def create_user(
     gateway: Gateway, call: Call, body: CreateUserBody, key: CommandKey | None = None
 ) -> Written:
     """Create a user. The result holds `user_id`, `access_key` and, opened, `secret_key`."""
-    command = CreateUser(
+    if body.projects is None:
+        projects = await default_projects(gateway, body.domain)
+    else:
+        projects = tuple(body.projects)
+    command = create_command(gateway, body, projects)
+    written = await gateway.writes.perform(call, command, key)
+    return written._replace(result=_opened(gateway, written.result))
+
+
+def create_command(gateway: Gateway, body: CreateUserBody, projects: tuple[str, ...]) -> CreateUser:
+    """Return the command that creates a user as a member of these projects."""
+    return CreateUser(
         email=body.email,
         username=body.username,
         sealed_password=seal_password(gateway.keyring, body.password),
         full_name=body.full_name,
         description=body.description,
         domain=body.domain,
-        projects=await _projects(gateway, body),
+        projects=projects,
         role=body.role,
         status=body.status,
         resource_policy=body.resource_policy,
         password_change_required=body.password_change_required,
         sudo_session_enabled=body.sudo_session_enabled,
     )
-    written = await gateway.writes.perform(call, command, key)
-    return written._replace(result=_opened(gateway, written.result))
+
+
+async def default_projects(gateway: Gateway, domain: str) -> tuple[str, ...]:
+    """Return the project `default` of a domain, if there is one."""
+    found = await gateway.reads.pool.fetch(_DEFAULT_PROJECT, domain)
+    return tuple(row[0] for row in found)
 
 
 async def patch_user(
@@ -130,13 +145,6 @@ async def erase_user(
 ) -> Written:
     """Erase what is known of a person, for ever; the user must be deactivated."""
     return await gateway.writes.perform(call, EraseUser(user_id=user_id), key)
-
-
-async def _projects(gateway: Gateway, body: CreateUserBody) -> tuple[str, ...]:
-    if body.projects is not None:
-        return tuple(body.projects)
-    found = await gateway.reads.pool.fetch(_DEFAULT_PROJECT, body.domain)
-    return tuple(row[0] for row in found)
 
 
 def _opened(gateway: Gateway, result: dict[str, Any]) -> dict[str, Any]:

@@ -91,7 +91,8 @@ async def totp(request: Request[Any, Any, Any]) -> ASGIResponse:
     no_body(asked)
 
     async def perform(once: CommandKey | None) -> Answered:
-        return Answered(200, msgspec.json.encode(await begin_totp(gateway, asked, once)))
+        drawn = await begin_totp(gateway, asked, once)
+        return Answered(200, msgspec.json.encode(drawn), about=(asked.caller().user_id,))
 
     return respond(await gateway.answers.once(asked, perform))
 

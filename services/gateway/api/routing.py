@@ -40,6 +40,7 @@ class Operation(NamedTuple):
     resource: Resource | None = None
     parameters: tuple[Parameter, ...] = ()
     status: int = 200
+    media: tuple[str, ...] = ("application/json",)
     listed: ListSpec | None = None
 
 
@@ -112,7 +113,12 @@ async def shown(
     found = await gateway.reads.document(resource, call.caller(), key)
     if isinstance(found, Rejection):
         raise Refused(found)
-    return Answered(status, found.encode())
+    return Answered(status, found.encode(), _about(resource, key))
+
+
+def _about(resource: Resource, key: str) -> tuple[str, ...]:
+    """Return the users whose names and addresses an object shows."""
+    return (key.rpartition(":")[2],) if resource.noun in {"user", "member"} else ()
 
 
 def done(gateway: Gateway, call: Call, kind: str, written: Written) -> Answered:

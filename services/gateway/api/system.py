@@ -1,9 +1,9 @@
-"""`/v1/system`: what the installation is made of, its keys; tasks and the live stream."""
+"""`/v1/system`: what the installation is made of, its keys; the live stream."""
 
 from typing import Any, Final
 
 import msgspec
-from litestar import Request, get, post, post
+from litestar import Request, get, post
 from litestar.response import Stream
 from litestar.response.base import ASGIResponse
 
@@ -19,15 +19,12 @@ from services.gateway.api.routing import (
 )
 from services.gateway.auth.permissions import may
 from services.gateway.http.idempotency import Answered
-from services.gateway.http.idempotency import Answered
 from services.gateway.http.parameters import only_parameters
 from services.gateway.http.problems import Refused, malformed
 from services.gateway.live import TOPICS_MAX
 from services.gateway.live_topics import allowed_topics
 from services.gateway.system import ComponentDocument
-from services.gateway.tasks import TaskDocument
 from shared.contracts.users import ResealSecrets
-from shared.eventlog.records import CommandKey
 from shared.eventlog.records import CommandKey
 from shared.kernel.rejections import Rejection, unavailable
 
@@ -83,37 +80,6 @@ async def reseal(request: Request[Any, Any, Any]) -> ASGIResponse:
     return respond(await gateway.answers.once(asked, perform))
 
 
-@get("/v1/tasks/{key:str}", opt=operation("tasks.read", answer=TaskDocument))
-async def task(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
-    """Tell how far a request is that was answered 202."""
-    asked = call(request)
-    no_parameters(asked)
-    found = await gateway_of(request).tasks.read(asked.caller(), key)
-    if isinstance(found, Rejection):
-        raise Refused(found)
-    return answer(msgspec.json.encode(found))
-
-
-@post(
-    "/v1/tasks/{key:str}/cancel",
-    opt=operation("tasks.cancel", answer=TaskDocument),
-    status_code=200,
-)
-async def cancel_task(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
-    """Ask a task to stop; what it has done by then stays done."""
-    gateway, asked = gateway_of(request), call(request)
-    no_parameters(asked)
-    no_body(asked)
-
-    async def perform(_: CommandKey | None) -> Answered:
-        found = await gateway.tasks.cancel(asked.caller(), key)
-        if isinstance(found, Rejection):
-            raise Refused(found)
-        return Answered(200, msgspec.json.encode(found))
-
-    return respond(await gateway.answers.once(asked, perform))
-
-
 @get("/live", opt=operation("live", answer="text/event-stream", parameters=(_TOPICS,)))
 async def live(request: Request[Any, Any, Any]) -> Stream:
     """Tell changes as server-sent events, at most 4 a second for each topic."""
@@ -136,4 +102,4 @@ async def live(request: Request[Any, Any, Any]) -> Stream:
     )
 
 
-ROUTES: Final = [info, reseal, task, live]
+ROUTES: Final = [info, reseal, live]

@@ -73,7 +73,8 @@ async def create(request: Request[Any, Any, Any]) -> ASGIResponse:
             found = await gateway.reads.document(USERS, asked.caller(), user_id)
             if isinstance(found, Rejection):
                 raise Refused(found)
-            return Answered(201, merged(found, keypair=keypair, secret_key=keypair.secret_key))
+            body_json = merged(found, keypair=keypair, secret_key=keypair.secret_key)
+            return Answered(201, body_json, about=(user_id,))
         hidden = written._replace(result={"user_id": user_id, "access_key": keypair.access_key})
         more = msgspec.json.encode({"id": user_id, "keypair": keypair})
         return pending(gateway, asked, "user.create", hidden, more)

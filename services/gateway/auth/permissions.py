@@ -53,6 +53,7 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
         "users.list": _TENANT,
         "users.read": _TENANT,
         "users.create": _OPERATORS,
+        "users.bulk": _OPERATORS,
         "users.update": _OPERATORS,
         "users.activate": _OPERATORS,
         "users.deactivate": _OPERATORS,
@@ -107,6 +108,7 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
         "system.info": _EVERYONE,
         "keys.reseal": _OPERATORS,
         "tasks.read": _SELF,
+        "tasks.cancel": _SELF,
         "live": _EVERYONE,
         "console": _EVERYONE,
     }

@@ -40,7 +40,7 @@ def read_body(raw: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(raw, type=kind)
     except msgspec.ValidationError as error:
-        raise Refused(_explain(str(error))) from error
+        raise Refused(explain(str(error))) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         message = "The body is not valid JSON."
         raise Refused(malformed("malformed_json", message)) from error
@@ -49,7 +49,8 @@ def read_body(raw: bytes, kind: type[T]) -> T:
         raise Refused(malformed("malformed_json", message)) from error
 
 
-def _explain(text: str) -> Rejection:
+def explain(text: str) -> Rejection:
+    """Return the refusal (400) for what msgspec says about a body; it names the field."""
     match = _PATH.search(text)
     path = match["path"] if match else ""
     message = text[: match.start()] if match else text

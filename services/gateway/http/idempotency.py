@@ -22,13 +22,22 @@ KEY_CHARS_MAX: Final = 255
 KEPT_FOR: Final = timedelta(days=7)
 _PURPOSE: Final = "idempotent-answer"
 _HEADER: Final = "idempotency-key"
+_KEEP: Final = (
+    "insert into idempotent_answers (key, digest, status, body, answered_at, about)"
+    " values ($1, $2, $3, $4, $5, $6) on conflict (key) do nothing returning true"
+)
+_FORGET_ERASED: Final = (
+    "delete from idempotent_answers where about <> '{}'"
+    " and about && (select coalesce(array_agg(id), '{}') from users where erased)"
+)
 
 
 class Answered(NamedTuple):
-    """A write's answer: what it says and with which status."""
+    """A write's answer: what it says, with which status, and which users it says anything of."""
 
     status: int
     body: bytes
+    about: tuple[str, ...] = ()
 
 
 Perform = Callable[[CommandKey | None], Awaitable[Answered]]
@@ -76,6 +85,11 @@ class IdempotentAnswers:
         )
         return int(status.rpartition(" ")[2])
 
+    async def forget_erased(self) -> int:
+        """Delete what is about persons who have been erased; returns how many."""
+        status: str = await self._pool.execute(_FORGET_ERASED)
+        return int(status.rpartition(" ")[2])
+
     def _digest(self, call: Call) -> str:
         """Return what tells requests apart; keyed, as a body may hold a password."""
         text = f"{call.method}\n{call.path}\n{call.query}\n{call.body.hex()}"
@@ -94,13 +108,13 @@ class IdempotentAnswers:
     async def _keep(self, scoped: str, digest: str, answered: Answered) -> bool:
         sealed = self._keyring.seal(_PURPOSE, answered.body, context=scoped)
         is_first = await self._pool.fetchval(
-            "insert into idempotent_answers (key, digest, status, body, answered_at)"
-            " values ($1, $2, $3, $4, $5) on conflict (key) do nothing returning true",
+            _KEEP,
             scoped,
             digest,
             answered.status,
             sealed,
             self._clock.now(),
+            list(answered.about),
         )
         return bool(is_first)
 

@@ -36,6 +36,7 @@ _PROBLEMS: Final = {
     "429": "Too many requests; see `Retry-After`.",
     "503": "The owning service is away; see `Retry-After`.",
 }
+_JSON: Final = "application/json"
 _WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _TEXT: Final = (
     "The control plane of a shared AI compute cluster. Every refusal is one shape (Problem); "
@@ -129,7 +130,10 @@ def _describe(
         described["security"] = [{"bearer": []}, {"cookie": []}, {"signature": []}]
         described["description"] = f"Permission: `{found.action}`."
     if found.body is not None:
-        content = {"application/json": {"schema": _ref(found.body.__name__)}}
+        content = {
+            media: {"schema": _ref(found.body.__name__) if media == _JSON else {"type": "string"}}
+            for media in found.media
+        }
         described["requestBody"] = {"required": True, "content": content}
     if method in _WRITES and found.action != PUBLIC:
         described["responses"]["202"] = {"description": "Accepted, not yet visible: a task."}

@@ -1,0 +1,67 @@
+"""A bulk request too long for one answer: its rows are created by a task."""
+
+from typing import Any, Final
+
+import msgspec
+
+from services.gateway.actions.bulk import Bulk, RowResult, create_rows, summary
+from services.gateway.gateway import Gateway
+from services.gateway.http.problems import Refused
+from services.gateway.task_table import HeldTask, NewTask, Piece
+from shared.contracts.base import ServiceName
+from shared.eventlog.records import CommandKey
+
+KIND: Final = "users.bulk"
+PIECE_ROWS: Final = 20
+_SERVICE: Final[ServiceName] = "users"
+_SHOWN_ONCE: Final = frozenset({"email", "password"})
+
+
+async def begin(gateway: Gateway, owner: str, bulk: Bulk, key: CommandKey | None) -> str:
+    """Begin to create the users of a bulk request and return the task's id."""
+    content = await gateway.offloop.run(lambda: msgspec.json.encode(bulk))
+    task = NewTask(
+        owner=owner, kind=KIND, total=len(bulk.rows), unit="users", content=content, key=key
+    )
+    return await gateway.tasks.begin(task)
+
+
+class BulkWork:
+    """Creates users piece by piece; see `task_runner.Work`."""
+
+    action = "users.bulk"
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._decoded: dict[str, Bulk] = {}
+        self._positions: dict[str, int] = {}
+
+    async def piece(self, task: HeldTask, first: int) -> Piece:
+        """Create the users of the next rows; raises Refused (503) when somebody is away."""
+        bulk = self._decoded.get(task.task_id)
+        if bulk is None:
+            content = task.content
+            bulk = await self._gateway.offloop.run(lambda: msgspec.json.decode(content, type=Bulk))
+            self._decoded = {task.task_id: bulk}
+        last = min(first + PIECE_ROWS, task.total)
+        done = await create_rows(self._gateway, bulk, first, last)
+        if done.away is not None:
+            raise Refused(done.away)
+        self._positions = {task.task_id: max(done.position, self._positions.get(task.task_id, 0))}
+        units: list[dict[str, Any]] = msgspec.to_builtins(done.results)
+        return Piece(
+            [{n: v for n, v in unit.items() if n not in _SHOWN_ONCE} for unit in units],
+            [{n: v for n, v in unit.items() if n in _SHOWN_ONCE} for unit in units],
+        )
+
+    async def finished(self, task: HeldTask) -> None:
+        """Wait until the users can be read."""
+        await self._gateway.writes.visible(_SERVICE, self._positions.pop(task.task_id, 0))
+        self._decoded.pop(task.task_id, None)
+
+
+def result(units: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what a bulk request came to; addresses and passwords are null and absent later."""
+    rows = [msgspec.convert({"email": None, **unit}, RowResult) for unit in units]
+    rendered: dict[str, Any] = msgspec.to_builtins(summary(rows))
+    return rendered
