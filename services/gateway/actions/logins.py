@@ -10,7 +10,7 @@ from services.gateway.http.calls import Call
 from services.gateway.http.problems import Refused
 from services.gateway.writes import Written
 from shared.contracts.base import Actor, Meta
-from shared.contracts.users import LogIn, LoginEnd, LogOut
+from shared.contracts.users import LogIn, LoginEnd, LoginEnded, LogOut
 from shared.eventlog.records import CommandKey
 from shared.kernel.rejections import not_found
 from shared.security.tokens import token_hash
@@ -80,7 +80,7 @@ async def end_login(
     if login_id != principal.login_id:
         await _check_owner(gateway, login_id, principal.user_id)
     command = LogOut(login_id=login_id, user_id=principal.user_id, reason=reason)
-    return await gateway.writes.perform(call, command, key)
+    return await _end(gateway, call, command, key)
 
 
 async def revoke_login_of(
@@ -89,7 +89,14 @@ async def revoke_login_of(
     """End a log-in session of any user."""
     await _check_owner(gateway, login_id, user_id)
     command = LogOut(login_id=login_id, user_id=user_id, reason="revoked")
-    return await gateway.writes.perform(call, command, key)
+    return await _end(gateway, call, command, key)
+
+
+async def _end(gateway: Gateway, call: Call, command: LogOut, key: CommandKey | None) -> Written:
+    written = await gateway.writes.perform(call, command, key)
+    ended = LoginEnded(login_id=command.login_id, user_id=command.user_id, reason=command.reason)
+    gateway.directory.foresee(written.position, ended)
+    return written
 
 
 async def _check_owner(gateway: Gateway, login_id: str, user_id: str) -> None:

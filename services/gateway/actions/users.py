@@ -9,7 +9,16 @@ from services.gateway.http.bodies import Body
 from services.gateway.http.calls import Call
 from services.gateway.http.patches import given
 from services.gateway.writes import Written
-from shared.contracts.users import ChangeUser, CreateUser, EraseUser, Role, UserStatus
+from shared.contracts.users import (
+    ChangeUser,
+    CreateUser,
+    EraseUser,
+    Role,
+    UserActivated,
+    UserDeactivated,
+    UserRoleChanged,
+    UserStatus,
+)
 from shared.eventlog.records import CommandKey
 from shared.security.transport import open_secret_key, seal_password
 
@@ -129,15 +138,30 @@ async def patch_user(
         sudo_session_enabled=body.sudo_session_enabled,
         totp_enabled=body.totp_enabled,
     )
-    return await gateway.writes.perform(call, command, key)
+    return await _change(gateway, call, command, key)
 
 
 async def set_status(
     gateway: Gateway, call: Call, user_id: str, status: UserStatus, key: CommandKey | None = None
 ) -> Written:
     """Let a user in, or keep a user out; keypairs keep their own state."""
-    command = ChangeUser(user_id=user_id, status=status)
-    return await gateway.writes.perform(call, command, key)
+    return await _change(gateway, call, ChangeUser(user_id=user_id, status=status), key)
+
+
+async def _change(
+    gateway: Gateway, call: Call, command: ChangeUser, key: CommandKey | None
+) -> Written:
+    """Change a user; a new status or role holds for the very next request."""
+    written = await gateway.writes.perform(call, command, key)
+    user_id = command.user_id
+    if command.status == "active":
+        gateway.directory.foresee(written.position, UserActivated(user_id=user_id))
+    elif command.status == "inactive":
+        gateway.directory.foresee(written.position, UserDeactivated(user_id=user_id))
+    if not isinstance(command.role, UnsetType):
+        changed = UserRoleChanged(user_id=user_id, role=command.role)
+        gateway.directory.foresee(written.position, changed)
+    return written
 
 
 async def erase_user(

@@ -81,6 +81,7 @@ class Directory:
         self._logins: dict[str, KnownLogin] = {}
         self._hashes: dict[str, str] = {}
         self._position = 0
+        self._foreseen: list[tuple[int, Event]] = []
         self._meanwhile: list[Event] | None = None
 
     async def load(self, pool: asyncpg.Pool, now: datetime) -> None:
@@ -108,6 +109,7 @@ class Directory:
             self.admit(KnownLogin(*row))
         for event in meanwhile:
             self._follow(event)
+        self._hold()
 
     def admit(self, login: KnownLogin) -> None:
         """Accept a token from now on."""
@@ -130,17 +132,25 @@ class Directory:
     def apply(self, recorded: Recorded) -> None:
         """Follow one event of the users service; others are of no interest here."""
         self._position = max(self._position, recorded.position)
-        self._take(recorded.event)
+        if self._meanwhile is not None:
+            self._meanwhile.append(recorded.event)
+        self._follow(recorded.event)
+        if self._foreseen:
+            self._foreseen = [item for item in self._foreseen if item[0] > self._position]
+            self._hold()
 
     def foresee(self, position: int, event: Event) -> None:
-        """Take in what the users service has accepted at `position`, unless it was followed."""
-        if position > self._position:
-            self._take(event)
+        """Take in what the users service has accepted at `position`, unless it was followed.
 
-    def _take(self, event: Event) -> None:
-        if self._meanwhile is not None:
-            self._meanwhile.append(event)
-        self._follow(event)
+        It holds until the events have come so far, whatever older ones say until then.
+        """
+        if position > self._position:
+            self._foreseen.append((position, event))
+            self._follow(event)
+
+    def _hold(self) -> None:
+        for _, event in self._foreseen:
+            self._follow(event)
 
     def _follow(self, event: Event) -> None:
         match event:

@@ -137,6 +137,17 @@ def test_what_was_accepted_holds_before_its_event_is_followed():
     assert directory.keypairs["AK1"].status == "inactive"
 
 
+def test_what_was_accepted_holds_until_the_events_have_come_so_far():
+    directory = after()
+    directory.foresee(6, KeypairDeactivated(**KEY))
+    for position, event in ((4, KeypairDeactivated(**KEY)), (5, KeypairActivated(**KEY))):
+        directory.apply(recorded(position, event))
+        assert directory.keypairs["AK1"].status == "inactive"
+    for position, event in ((6, KeypairDeactivated(**KEY)), (7, KeypairActivated(**KEY))):
+        directory.apply(recorded(position, event))
+    assert directory.keypairs["AK1"].status == "active"
+
+
 def test_what_was_followed_already_is_not_foreseen_again():
     directory = after(KeypairDeactivated(**KEY), KeypairActivated(**KEY))
     directory.foresee(4, KeypairDeactivated(**KEY))  # its answer came late
