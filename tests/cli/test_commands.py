@@ -3,15 +3,12 @@
 import json
 import signal
 import stat
-import uuid
 
 import pytest
 
+from tests.cli.conftest import name
+
 pytestmark = pytest.mark.e2e
-
-
-def name(stem):
-    return f"{stem}-{uuid.uuid4().hex[:8]}"
 
 
 def run(admin, *arguments, called=None, options=()):

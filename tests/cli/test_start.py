@@ -3,16 +3,20 @@
 import subprocess
 import sys
 
+import click
 import pytest
+from click.testing import CliRunner
 
+from services.gateway.cli.root import root
 from tests.cli.conftest import PROGRAM
 
-HEAVY = ("httpx", "rich", "litestar", "msgspec", "asyncpg", "nats", "jinja2")
+HEAVY = ("httpx", "rich", "litestar", "msgspec", "asyncpg", "nats", "jinja2", "segno")
 
 
-def test_help_imports_nothing_that_costs_time(terminal):
+@pytest.mark.parametrize("group", [(), ("session",), ("user",), ("keypair",), ("project",)])
+def test_help_imports_nothing_that_costs_time(terminal, group):
     script = (
-        "import sys; sys.argv = ['qm', '--help']\n"
+        f"import sys; sys.argv = ['qm', *{group}, '--help']\n"
         "from services.gateway.cli.root import main\n"
         "try: main()\n"
         f"finally: print(sorted(set({HEAVY}) & set(sys.modules)), file=sys.stderr)"
@@ -24,25 +28,23 @@ def test_help_imports_nothing_that_costs_time(terminal):
         check=True,
         env=terminal.environment(),
     )
-    assert "session" in done.stdout
+    assert "Commands:" in done.stdout
     assert done.stderr.strip() == "[]"
 
 
-def test_every_command_can_explain_itself(terminal):
-    groups = {
-        (): ("login", "logout", "session", "agent", "user", "status", "log"),
-        ("session",): ("run", "list", "show", "logs", "terminate"),
-        ("agent",): ("list",),
-        ("user",): ("list", "create"),
-        ("log",): ("verify",),
-    }
-    for group, commands in groups.items():
-        listed = terminal.qm(*group, "--help").stdout
-        for command in commands:
-            assert command in listed
-            done = terminal.qm(*group, command, "--help")
-            assert (done.returncode, done.stderr) == (0, "")
-            assert "Usage: qm" in done.stdout
+def test_every_command_can_explain_itself():
+    waiting = [((), root)]
+    while waiting:
+        path, command = waiting.pop()
+        done = CliRunner().invoke(root, [*path, "--help"], prog_name="qm")
+        assert done.exit_code == 0, path
+        assert done.output.startswith(" ".join(("Usage: qm", *path)))
+        assert command.help, path
+        if isinstance(command, click.Group):
+            context = click.Context(command)
+            for name in command.list_commands(context):
+                assert f"  {name} " in done.output
+                waiting.append(((*path, name), command.get_command(context, name)))
 
 
 def test_who_is_not_logged_in_is_told_so_in_one_line(terminal):
@@ -74,7 +76,19 @@ def test_odd_credentials_are_told_in_one_line(terminal, content, said):
 
 @pytest.mark.parametrize(
     "arguments",
-    [("nonsense",), ("session", "run"), ("session", "list", "--limit", "0"), ("login", "--bad")],
+    [
+        ("nonsense",),
+        ("session", "run"),
+        ("session", "list", "--limit", "0"),
+        ("login", "--bad"),
+        ("user", "list", "--at", "yesterday"),
+        ("user", "update", "me"),
+        ("user", "revoke", "me"),
+        ("user", "bulk"),
+        ("keypair", "update", "AKIA", "--rate-limit", "many"),
+        ("domain", "update", "default", "--slot", "mem"),
+        ("project", "update", "default", "--host", "local"),
+    ],
 )
 def test_wrong_usage_is_2(terminal, arguments):
     done = terminal.qm(*arguments)

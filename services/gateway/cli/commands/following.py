@@ -13,15 +13,18 @@ PAUSE_FIRST_S: Final = 0.2
 PAUSE_LAST_S: Final = 2.0
 
 
-def follow(api: Api, task_id: str) -> dict[str, Any]:
+def follow(api: Api, task_id: str, hint: str) -> dict[str, Any]:
     """Return a task when it is over, done or cancelled; raises CliError when it failed.
 
     There is no deadline but the caller's patience: Ctrl-C asks the gateway to cancel it, and then
-    waits for what has been done by then.
+    waits for what has been done by then. `hint` is printed first.
     """
     pause_s, is_asked = PAUSE_FIRST_S, False
     while True:
         try:
+            if hint:
+                click.echo(hint, err=True)
+                hint = ""
             task = api.get(f"/v1/tasks/{task_id}")
             _show(task)
             if task["status"] != "running":

@@ -42,8 +42,8 @@ def bulk(
             task_id = answered.get("task_id")
         status = "done"
         if task_id is not None and (file is None or "results" not in answered):
-            click.echo(f"This is task {task_id}; watch it: qm user bulk --task {task_id}", err=True)
-            task = follow(api, task_id)
+            hint = f"This is task {task_id}; watch it with: qm user bulk --task {task_id}"
+            task = follow(api, task_id, hint)
             answered, status = task["result"], task["status"]
     if cli.as_json:
         print_json(answered | {"status": status})
