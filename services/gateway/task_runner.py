@@ -45,8 +45,8 @@ class Work(Protocol):
         """Do some units of work from `first` on; raises Refused (503) to be asked again."""
         ...
 
-    async def finished(self, task: HeldTask) -> None:
-        """Wait until what was done can be seen."""
+    async def visible(self, task: HeldTask, done: int) -> None:
+        """Wait until what was done, `done` units of it, can be seen; not for ever."""
         ...
 
 
@@ -107,6 +107,7 @@ class TaskRunner:
         waited_s = 0.0
         while state == "go_on" and first < task.total:
             if not self._may(task.owner, work.action):
+                await work.visible(task, first)
                 await self._end_failed(task, first, "not_permitted", "Its owner may not do this.")
                 return
             try:
@@ -121,8 +122,9 @@ class TaskRunner:
             waited_s = 0.0
             state = await self._table.keep(task, self._name, first, piece)
             first += len(piece.outcome)
+        if state != "lost":
+            await work.visible(task, first)
         if first >= task.total:
-            await work.finished(task)
             await self._table.end(task, self._name, "done", "")
         elif state == "cancel":
             text = f"Cancelled after {first} of {task.total}."

@@ -8,7 +8,7 @@ import pytest
 from services.gateway.api.bulk import INLINE_MAX
 from services.gateway.task_table import LEASE_S
 from shared.kernel.ids import new_id
-from tests.gateway.integration.harness import PASSWORD, eventually, start_stack
+from tests.gateway.integration.harness import PASSWORD, eventually
 from tests.gateway.integration.people import refused, unique
 
 PATH = "/v1/users/bulk"
@@ -183,31 +183,26 @@ async def test_remembered_answers_about_a_person_are_erased_too(stack, admin):
     await tables.close()
 
 
-async def test_a_task_goes_on_after_its_gateway_was_killed(postgres_server, tmp_path):
-    made = await start_stack(postgres_server, tmp_path)
-    try:
-        admin = await made.logged_in()
-        name = unique()
-        body = {"users": rows(600, name), "generate_passwords": True}
-        task_id = (await admin.post(PATH, json=body)).json()["task_id"]
+async def test_a_task_goes_on_after_its_gateway_was_killed(stack, admin):
+    name = unique()
+    body = {"users": rows(400, name), "generate_passwords": True}
+    task_id = (await admin.post(PATH, json=body)).json()["task_id"]
 
-        async def begun():
-            return (await admin.get(f"/v1/tasks/{task_id}")).json()
+    async def task_now():
+        return (await admin.get(f"/v1/tasks/{task_id}")).json()
 
-        task = await eventually(begun, lambda task: task["progress"]["done"] > 0)
-        assert task["status"] == "running"
-        await made.services["gateway"].kill()
-        await made.services["users"].stop()  # and then nobody is there to create users for a while
-        await made.restart("gateway")
-        await eventually(begun, lambda task: "Waiting" in task["message"], LEASE_S * 6)
-        await made.restart("users")
-        task = await ended(admin, task_id)
-        assert task["status"] == "done"
-        result = task["result"]
-        assert (result["created"], result["failed"]) == (600, 0)
-        assert len({row["user_id"] for row in result["results"]}) == 600
-        assert (await admin.get(f"/v1/users?email={name}")).json()["total"] == 600
-        some = [result["results"][index] for index in (0, 300, 599)]
-        await asyncio.gather(*(made.logged_in(row["email"], row["password"]) for row in some))
-    finally:
-        await made.stop()
+    task = await eventually(task_now, lambda task: task["progress"]["done"] > 0)
+    assert task["status"] == "running"
+    await stack.services["gateway"].kill()
+    await stack.services["users"].stop()  # and then nobody is there to create users for a while
+    await stack.restart("gateway")
+    await eventually(task_now, lambda task: "Waiting" in task["message"], LEASE_S * 6)
+    await stack.restart("users")
+    task = await ended(admin, task_id)
+    assert task["status"] == "done"
+    result = task["result"]
+    assert (result["created"], result["failed"]) == (400, 0)
+    assert len({row["user_id"] for row in result["results"]}) == 400
+    assert (await admin.get(f"/v1/users?email={name}")).json()["total"] == 400
+    some = [result["results"][index] for index in (0, 200, 399)]
+    await asyncio.gather(*(stack.logged_in(row["email"], row["password"]) for row in some))
