@@ -32,11 +32,12 @@ HERE = Path(__file__).parent
 FILL = """
     insert into {users} (id, doc, email, username, full_name, description, domain, role, status,
       resource_policy, password_change_required, sudo_session_enabled, totp_enabled,
-      main_access_key, last_login_at, erased, created_at, modified_at, valid_from)
+      main_access_key, last_login_at, erased, created_at, modified_at, valid_from,
+      grams)
     select 'filler-' || n, replace(doc, id, 'filler-' || n), 'f' || n || '@example.org', 'f' || n,
       full_name, description, domain, 'user', status, resource_policy, password_change_required,
       sudo_session_enabled, totp_enabled, '', last_login_at, erased,
-      created_at - n * interval '1 minute', modified_at, valid_from
+      created_at - n * interval '1 minute', modified_at, valid_from, grams
     from {users}, generate_series(1, $1) as n where role = 'superadmin' limit $1
 """
 

@@ -6,7 +6,7 @@ from typing import Final, Protocol
 import asyncpg
 
 from services.gateway.projections.keypairs import KEYPAIRS
-from services.gateway.projections.people import LOGINS, USERS
+from services.gateway.projections.people import LOGINS, USER_KINDS, USERS
 from services.gateway.projections.tables import by_each
 from services.gateway.projections.tenants import DOMAINS, MEMBERSHIPS, PROJECTS
 from services.gateway.projections.users_fold import Batch, Touched, fold
@@ -18,11 +18,7 @@ from shared.security.persons import PersonKey
 
 # the orders of lists; null comes first, as the lists compare it
 _USER_ORDERS: Final = (
-    "created_at",
     "modified_at",
-    "email",
-    "username",
-    "full_name",
     "description",
     "domain",
     "role",
@@ -35,6 +31,8 @@ _USER_ORDERS: Final = (
     "main_access_key",
     "coalesce(last_login_at, '0001-01-01T00:00:00Z'::timestamptz)",
 )
+# these also hold what lists are narrowed by: rows that are passed over are not read
+_USER_MAIN_ORDERS: Final = ("created_at", "email", "username", "full_name")
 _KEYPAIR_ORDERS: Final = (
     "created_at",
     "modified_at",
@@ -95,6 +93,9 @@ class UsersProjection:
             nullable=frozenset({"last_login_at"}),
             indexes=(*by_each(*_USER_ORDERS), "domain, created_at, id"),
         )
+        kinds = ", ".join(USER_KINDS)
+        for column in _USER_MAIN_ORDERS:
+            await tx.execute(f"create index on {tables('users')} ({column}, id) include ({kinds})")
         await KEYPAIRS.create(
             tx,
             tables("keypairs"),

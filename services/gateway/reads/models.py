@@ -11,16 +11,17 @@ import msgspec
 from services.gateway.auth.permissions import forbidden, scope_of
 from services.gateway.auth.principals import Principal
 from services.gateway.http.parameters import ListQuery, encode_cursor
+from services.gateway.reads.groups import Groups
 from services.gateway.reads.pages import Page
 from services.gateway.reads.resources import Resource
 from services.gateway.reads.statements import (
+    Rare,
     Statement,
-    Where,
     count_statement,
+    is_sought,
     known_statement,
     one_statement,
     page_statement,
-    sought,
 )
 from shared.kernel.clock import Clock, SystemClock, render_time
 from shared.kernel.rejections import Rejection, not_found
@@ -56,6 +57,7 @@ class ReadModels:
         self._remembered: OrderedDict[object, tuple[_Versions, Any]] = OrderedDict()
         self._decorators: dict[str, Decorate] = {}
         self._past_decorators: dict[str, DecoratePast] = {}
+        self._groups = Groups(pool, self.clock)
 
     def forget(self) -> None:
         """Drop every remembered page, as the tables behind them were changed over."""
@@ -85,8 +87,8 @@ class ReadModels:
                 self._remembered.move_to_end(key)
                 page: Page = known[1]
                 return page
-        is_sought = await self._is_rare(resource, principal, sight, query)
-        statement = page_statement(resource, principal, sight, query, is_sought=is_sought)
+        rare = await self._rare(resource, principal, sight, query)
+        statement = page_statement(resource, principal, sight, query, rare)
         if isinstance(statement, Rejection):
             return statement
         rows = await self.pool.fetch(statement.sql, *statement.parameters)
@@ -195,19 +197,20 @@ class ReadModels:
             return query.offset + rows
         return await self._count(resource, principal, sight, query)
 
-    async def _is_rare(
+    async def _rare(
         self, resource: Resource, principal: Principal, sight: str | None, query: ListQuery
-    ) -> bool:
-        """Tell whether a piece of text is in so few documents that they are best found first.
+    ) -> Rare | None:
+        """Return how to seek a piece of text that is in so few documents that they come first.
 
         Going through n documents in order fills a page of p after n * p / m of them when m hold
         the piece; finding and sorting those costs m. So it is rare up to the root of n * p.
         """
-        if query.at is not None or not sought(Where(), resource, query):
-            return False
+        if not is_sought(resource, query):
+            return None
         matching = await self._count(resource, principal, sight, query)
         everything = await self._count(resource, principal, sight, query._replace(filters=()))
-        return matching * matching <= everything * query.limit
+        is_rare = matching * matching <= everything * query.limit
+        return await self._groups.rare(resource.table) if is_rare else None
 
     async def _count(
         self, resource: Resource, principal: Principal, sight: str | None, query: ListQuery
@@ -219,7 +222,8 @@ class ReadModels:
         if known is not None and known[0] == versions:
             remembered: int = known[1]
             return remembered
-        statement: Statement = count_statement(resource, principal, sight, query)
+        rare = await self._groups.rare(resource.table) if is_sought(resource, query) else None
+        statement: Statement = count_statement(resource, principal, sight, query, rare)
         total: int = await self.pool.fetchval(statement.sql, *statement.parameters)
         self._remember(key, versions, total)
         return total

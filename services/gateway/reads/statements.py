@@ -1,10 +1,11 @@
 """SQL of list pages, built from constants and numbered parameters only."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Final, NamedTuple
 
 from services.gateway.auth.principals import Principal
-from services.gateway.grams import grams
+from services.gateway.grams import LENGTH, grams
 from services.gateway.http.parameters import (
     FieldKind,
     FilterValue,
@@ -16,6 +17,7 @@ from services.gateway.reads.past import rows_at
 from services.gateway.reads.resources import Resource
 from shared.kernel.rejections import Rejection
 
+Rare = Callable[[list[int]], list[int]]  # leaves out groups that tell little
 _EPOCH: Final = "'0001-01-01T00:00:00Z'::timestamptz"
 _LIKE_SPECIAL: Final = str.maketrans({"\\": "\\\\", "%": "\\%", "_": "\\_"})
 
@@ -101,12 +103,11 @@ def page_statement(
     principal: Principal,
     sight: str | None,
     query: ListQuery,
-    *,
-    is_sought: bool = False,
+    rare: Rare | None = None,
 ) -> Statement | Rejection:
     """Return the statement of one page: id, document, then the sort values; one row too many.
 
-    `is_sought` first finds everything that holds the pieces of text and sorts it then, which is
+    With `rare` everything that holds the pieces of text is found first and sorted then, which is
     right for little; otherwise rows are gone through in their order until the page is full.
     """
     where = Where()
@@ -119,28 +120,57 @@ def page_statement(
         if isinstance(beyond, Rejection):
             return beyond
         where.conditions.append(beyond)
+    if query.filters and query.at is None:
+        return _narrowed_page(where, resource, query, columns, rare)
     order = ", ".join(f"{name}{' desc' if descends else ''}" for name, descends in columns)
     selected = ", ".join(["id", "doc", *(name for name, _ in columns[:-1])])
-    if is_sought:
-        where.conditions += sought(where, resource, query)
-        inner = "id, doc, " + ", ".join(sorted({key.name for key in query.sort} - {"id"}))
-        inner = inner.removesuffix(", ")
-        sql = f"with found as materialized (select {inner} from {table}{where.sql()})"  # noqa: S608  # as below
-        return Statement(
-            f"{sql} select {selected} from found order by {order} limit {query.limit + 1:d}"  # noqa: S608  # as below
-            f" offset {query.offset:d}",
-            tuple(where.parameters),
-        )
     sql = f"select {selected} from {table}{where.sql()} order by {order}"  # noqa: S608  # names are constants of ours
+    return Statement(sql + _ends(where, query), tuple(where.parameters))
+
+
+def _ends(where: Where, query: ListQuery) -> str:
     # a number and not a parameter: so the plan, once made, is kept, and is the one for few rows
-    sql += f" limit {query.limit + 1:d}"
-    if query.offset:
-        sql += f" offset {where.add(query.offset)}::bigint"
+    limit = f" limit {query.limit + 1:d}"
+    return f"{limit} offset {where.add(query.offset)}::bigint" if query.offset else limit
+
+
+def _narrowed_page(
+    where: Where,
+    resource: Resource,
+    query: ListQuery,
+    columns: list[tuple[str, bool]],
+    rare: Rare | None,
+) -> Statement:
+    """Find the keys of a page first, from narrow indexes where they hold all, then the documents.
+
+    Many rows may be passed over on the way, and none of those is worth its document.
+    """
+    names = [f"s{index}" for index in range(len(columns))]
+    pairs = zip(columns, names, strict=True)
+    order = ", ".join(f"{name}{' desc' if descends else ''}" for (_, descends), name in pairs)
+    keys = ", ".join(
+        f"{column} as {name}" for (column, _), name in zip(columns, names, strict=True)
+    )
+    if rare is not None:
+        where.conditions += sought(where, resource, query, rare)
+    found = f"select {keys} from {resource.table}{where.sql()}"  # noqa: S608  # as above
+    if rare is not None:
+        found = f"with found as materialized ({found}) select * from found"  # noqa: S608  # as above
+    found += f" order by {order}{_ends(where, query)}"
+    selected = ", ".join(["d.id", "d.doc", *(f"k.{name}" for name in names[:-1])])
+    sql = (
+        f"select {selected} from ({found}) k join {resource.table} d on d.id = k.{names[-1]}"  # noqa: S608  # as above
+        f" order by {order}"
+    )
     return Statement(sql, tuple(where.parameters))
 
 
 def count_statement(
-    resource: Resource, principal: Principal, sight: str | None, query: ListQuery
+    resource: Resource,
+    principal: Principal,
+    sight: str | None,
+    query: ListQuery,
+    rare: Rare | None = None,
 ) -> Statement:
     """Return the statement that counts what all pages hold together, or where that is kept."""
     where = Where()
@@ -150,8 +180,8 @@ def count_statement(
     if _is_counted(resource, sight, query) and resource.counts is not None:
         kept = f"select coalesce(sum(documents), 0)::bigint from {resource.counts.table}"  # noqa: S608  # as above
         return Statement(f"{kept}{where.sql()}", tuple(where.parameters))
-    if query.at is None:
-        where.conditions += sought(where, resource, query)
+    if query.at is None and rare is not None:
+        where.conditions += sought(where, resource, query, rare)
     sql = f"select count(*) from {table}{where.sql()}"  # noqa: S608  # as above
     return Statement(sql, tuple(where.parameters))
 
@@ -165,14 +195,22 @@ def _is_counted(resource: Resource, sight: str | None, query: ListQuery) -> bool
     return counts.columns >= {name for name, _ in query.filters}
 
 
-def sought(where: Where, resource: Resource, query: ListQuery) -> list[str]:
+def is_sought(resource: Resource, query: ListQuery) -> bool:
+    """Tell whether a list is narrowed by a piece of text that can be found by its groups."""
+    return query.at is None and any(
+        name in resource.searched and all(len(str(value)) >= LENGTH for value in values)
+        for name, values in query.filters
+    )
+
+
+def sought(where: Where, resource: Resource, query: ListQuery, rare: Rare) -> list[str]:
     """Return the conditions that the groups of characters put on what holds the wanted pieces.
 
     A piece that is shorter than a group says nothing: then there is no condition.
     """
     conditions: list[str] = []
     for name, values in query.filters:
-        groups = [grams((str(value),)) for value in values]
+        groups = [rare(grams((str(value),))) for value in values]
         if name in resource.searched and all(groups):
             either = (f"grams @> {where.add(wanted)}::integer[]" for wanted in groups)
             conditions.append(f"({' or '.join(either)})")

@@ -27,6 +27,7 @@ from shared.contracts.users import (
     UserRoleChanged,
 )
 from shared.eventlog.records import Recorded
+from shared.projections.generations import Generations
 from shared.projections.projection import Tables
 from shared.security.persons import PersonKey, seal_text
 
@@ -169,10 +170,7 @@ class Shown:
         return self.moved  # nothing is remembered
 
     async def create(self):
-        async with self.pool.acquire() as tx:
-            await self.projection.create(tx, self.tables)
-            for name in self.tables:
-                await tx.execute(f"create view {name} as select * from {self.tables(name)}")
+        await Generations(self.projection).prepare(self.pool)
 
     async def apply(self, batches):
         for batch in batches:

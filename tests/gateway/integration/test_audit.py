@@ -22,6 +22,7 @@ from shared.contracts.users import (
     UserProfileChanged,
 )
 from shared.eventlog.pool import open_pool
+from shared.projections.generations import Generations
 from shared.projections.projection import NotYet, Tables
 from tests.gateway.integration.stories import ROOT, START, Shown, Story
 from tests.gateway.integration.stories import Keys as PersonKeys
@@ -59,13 +60,7 @@ class Audit:
 
     async def create(self):
         await self.people.create()
-        async with self.pool.acquire() as tx:
-            await self.projection.create(tx, self.tables)
-            for name in self.tables:
-                await tx.execute(f"create view {name} as select * from {self.tables(name)}")
-            await tx.execute(
-                "create table projection_generations (projection text, generation int, state text)"
-            )
+        await Generations(self.projection).prepare(self.pool)
 
     async def tell(self, *events):
         """Let something happen."""
