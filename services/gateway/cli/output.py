@@ -4,9 +4,14 @@ import json
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+T = TypeVar("T")
 
 UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 STYLES: Final = {
@@ -33,7 +38,9 @@ STYLES: Final = {
     "TERMINATED": "dim",
 }
 PIPE_COLUMNS: Final = 400
-NEVER_WRAPPED: Final = frozenset({"id", "status", "created", "at", "access key", "password"})
+NEVER_WRAPPED: Final = frozenset(
+    {"id", "status", "created", "at", "email", "access key", "password"}
+)
 
 
 def print_json(value: object) -> None:
@@ -41,9 +48,26 @@ def print_json(value: object) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print rows under headings; a pipe gets every column in full."""
+def print_table(
+    columns: Sequence[str], rows: Sequence[Sequence[object]], *, spare: str | None = None
+) -> None:
+    """Print rows under headings; a pipe gets every column in full.
+
+    On a terminal too narrow for everything the column `spare` is left out.
+    """
     from rich.console import Console  # noqa: PLC0415  # costs start-up
+    from rich.measure import Measurement  # noqa: PLC0415  # costs start-up
+
+    console = Console() if sys.stdout.isatty() else Console(width=PIPE_COLUMNS)
+    table = _table(columns, rows)
+    wide = console.options.update(max_width=PIPE_COLUMNS)
+    if spare in columns and Measurement.get(console, wide, table).maximum > console.width:
+        left_out = columns.index(spare)
+        table = _table(_without(columns, left_out), [_without(row, left_out) for row in rows])
+    console.print(table)
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> "Table":
     from rich.table import Table  # noqa: PLC0415  # costs start-up
     from rich.text import Text  # noqa: PLC0415  # costs start-up
 
@@ -55,8 +79,11 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
         for cell in cells:
             cell.stylize(STYLES.get(cell.plain, ""))
         table.add_row(*cells)
-    console = Console() if sys.stdout.isatty() else Console(width=PIPE_COLUMNS)
-    console.print(table)
+    return table
+
+
+def _without(cells: Sequence[T], index: int) -> list[T]:
+    return [*cells[:index], *cells[index + 1 :]]
 
 
 def print_fields(fields: Sequence[tuple[str, object]]) -> None:

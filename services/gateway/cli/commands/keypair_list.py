@@ -55,7 +55,7 @@ def list_keypairs(
         click.echo("No keypairs match.")
         return
     print_table(
-        ("access key", "user", "status", "main", "policy", "rate limit", "used", "created"),
+        ("access key", "user", "status", "main", "policy", "per 15 min", "used", "created"),
         [
             (
                 item["access_key"],
@@ -63,9 +63,9 @@ def list_keypairs(
                 item["status"],
                 yes_no(item["is_main"]),
                 item["resource_policy"],
-                limit_text(item),
+                _limit(item),
                 age(item.get("last_used_at")),
-                when(item["created_at"]),
+                age(item["created_at"]),
             )
             for item in found["items"]
         ],
@@ -113,8 +113,8 @@ def print_keypair(found: dict[str, Any]) -> None:
             ("status", found["status"]),
             ("main", yes_no(found["is_main"])),
             ("policy", found["resource_policy"]),
-            ("rate limit", limit_text(found)),
-            ("requests in window", found.get("requests_in_window")),
+            ("requests in 15 min", _limit(found)),
+            ("of these used", found.get("requests_in_window")),
             ("last used", when(found.get("last_used_at"))),
             ("created", when(found["created_at"])),
             ("modified", when(found["modified_at"])),
@@ -122,10 +122,9 @@ def print_keypair(found: dict[str, Any]) -> None:
     )
 
 
-def limit_text(found: dict[str, Any]) -> str:
-    """Render how many requests a keypair may sign."""
+def _limit(found: dict[str, Any]) -> object:
     limit = found["rate_limit"]
-    return UNLIMITED if limit is None else f"{limit} in 15 min"
+    return UNLIMITED if limit is None else limit
 
 
 timeline = timeline_of("keypair", lambda _, key: keypair_path(key))

@@ -16,6 +16,7 @@ from services.gateway.cli.commands.tenancy import (
 )
 from services.gateway.cli.commands.timeline import timeline_of
 from services.gateway.cli.output import (
+    age,
     more_hint,
     print_fields,
     print_json,
@@ -61,11 +62,12 @@ def list_projects(
                 yes_no(item["is_active"]),
                 item["resource_policy"],
                 limits(item["total_resource_slots"]),
-                when(item["created_at"]),
+                age(item["created_at"]),
                 item["id"],
             )
             for item in found["items"]
         ],
+        spare="id",
     )
     more_hint(found)
 

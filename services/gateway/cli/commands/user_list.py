@@ -5,7 +5,7 @@ from typing import Any, Final
 import click
 
 from services.gateway.cli.api import Api, cli_of, connect
-from services.gateway.cli.output import more_hint, print_json, print_table, when
+from services.gateway.cli.output import age, more_hint, print_json, print_table
 from services.gateway.cli.parsing import moment
 from services.gateway.cli.settings import json_option
 
@@ -51,11 +51,12 @@ def list_users(ctx: click.Context, /, *, search: str | None, limit: int, **given
                 item.get("role"),
                 item.get("status"),
                 item.get("domain"),
-                when(item.get("created_at")),
+                age(item.get("created_at")),
                 item.get("id"),
             )
             for item in found["items"]
         ],
+        spare="id",
     )
     more_hint(found)
 
