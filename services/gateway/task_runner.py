@@ -72,7 +72,7 @@ class TaskRunner:
         while True:
             self._begun.clear()
             try:
-                task = await self._table.claim(self._name)
+                task = await self._table.claim(self._name, self._kinds)
                 if task is not None:
                     await self._hold(task)
                     continue

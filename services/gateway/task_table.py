@@ -6,7 +6,7 @@ the outcome, and what is shown once (e-mail addresses, generated passwords), whi
 deleted when it has been shown or its time is over.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple, TypeVar
 
@@ -35,7 +35,7 @@ _ADD: Final = """
 _CLAIM: Final = """
     update tasks set runner = $1, seen_at = now() where task_id = (
         select task_id from tasks
-         where status = 'running'
+         where status = 'running' and kind = any($3::text[])
            and (runner is null or seen_at < now() - make_interval(secs => $2))
          order by created_at limit 1 for update skip locked)
     returning task_id, owner, kind, done, total, input, is_cancel_asked
@@ -168,9 +168,9 @@ class TaskTable:
             raise Refused(mismatch())
         return str(known["task_id"])
 
-    async def claim(self, runner: str) -> HeldTask | None:
-        """Take a task that nobody runs, the oldest first."""
-        row = await self._pool.fetchrow(_CLAIM, runner, LEASE_S)
+    async def claim(self, runner: str, kinds: Iterable[str]) -> HeldTask | None:
+        """Take a task of these kinds that nobody runs, the oldest first."""
+        row = await self._pool.fetchrow(_CLAIM, runner, LEASE_S, list(kinds))
         if row is None:
             return None
         content = self._keyring.open(_PURPOSE, row["input"], context=row["task_id"])

@@ -9,7 +9,7 @@ from services.gateway.api.bulk import INLINE_MAX
 from services.gateway.task_table import LEASE_S
 from shared.kernel.ids import new_id
 from tests.gateway.integration.harness import PASSWORD, eventually
-from tests.gateway.integration.people import refused, unique
+from tests.gateway.integration.people import refused, signing, unique
 
 PATH = "/v1/users/bulk"
 
@@ -181,6 +181,17 @@ async def test_remembered_answers_about_a_person_are_erased_too(stack, admin):
     assert (await admin.post(f"{path}/erase")).status_code == 200
     await eventually(remembered, lambda count: count == 0)
     await tables.close()
+
+
+async def test_whoever_may_not_begin_a_task_any_more_does_not_see_it_go_on(stack, admin):
+    chief, client = await signing(stack, admin, role="superadmin")
+    body = {"users": rows(1_000, unique()), "generate_passwords": True}
+    task_id = (await client.post(PATH, json=body)).json()["task_id"]
+    answer = await admin.patch(f"/v1/users/{chief['id']}", json={"role": "user"})
+    assert answer.status_code == 200, answer.text
+    task = await ended(client, task_id)
+    assert (task["status"], task["error"]) == ("failed", "not_permitted")
+    assert task["result"]["created"] == task["progress"]["done"] < 1_000
 
 
 async def test_a_task_goes_on_after_its_gateway_was_killed(stack, admin):
