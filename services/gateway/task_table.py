@@ -19,9 +19,11 @@ from shared.eventlog.records import CommandKey
 from shared.kernel.clock import Clock
 from shared.kernel.ids import new_id
 from shared.kernel.rejections import unavailable
+from shared.observability.logging import get_logger
 from shared.projections.transactions import transaction
-from shared.security.sealing import Keyring
+from shared.security.sealing import Keyring, SealBroken
 
+log = get_logger(__name__)
 T = TypeVar("T")
 LEASE_S: Final = 10.0
 RUNNING_MAX: Final = 64
@@ -169,13 +171,22 @@ class TaskTable:
         return str(known["task_id"])
 
     async def claim(self, runner: str, kinds: Iterable[str]) -> HeldTask | None:
-        """Take a task of these kinds that nobody runs, the oldest first."""
+        """Take a task of these kinds that nobody runs, the oldest first; None if there is none.
+
+        One whose content does not open, as its master key is gone, has failed.
+        """
         row = await self._pool.fetchrow(_CLAIM, runner, LEASE_S, list(kinds))
         if row is None:
             return None
-        content = self._keyring.open(_PURPOSE, row["input"], context=row["task_id"])
-        task_id, owner, kind, done, total, _, is_cancel_asked = row
-        return HeldTask(task_id, owner, kind, done, total, content, is_cancel_asked)
+        task_id, owner, kind, done, total, sealed, is_cancel_asked = row
+        held = HeldTask(task_id, owner, kind, done, total, b"", is_cancel_asked)
+        try:
+            content = self._keyring.open(_PURPOSE, sealed, context=task_id)
+        except SealBroken:
+            text = f"Stopped after {done} of {total}: what is to be done cannot be read any more."
+            await self.end(held, runner, "failed", text, "task_unreadable")
+            return None
+        return held._replace(content=content)
 
     async def keep(self, task: HeldTask, runner: str, first: int, piece: Piece) -> State:
         """Keep what the units from `first` on came to; "lost": another runner has the task."""
@@ -240,7 +251,13 @@ class TaskTable:
             entries = msgspec.json.decode(outcome)
             if sealed is not None:
                 context = f"{task_id}#{len(units)}"
-                shown = msgspec.json.decode(self._keyring.open(_PURPOSE, sealed, context=context))
+                try:
+                    opened = self._keyring.open(_PURPOSE, sealed, context=context)
+                except SealBroken:
+                    log.warning("task_piece_unreadable", task_id=task_id)
+                    units += entries
+                    continue
+                shown = msgspec.json.decode(opened)
                 entries = [{**one, **other} for one, other in zip(entries, shown, strict=True)]
             units += entries
         return units

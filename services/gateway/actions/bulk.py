@@ -2,13 +2,13 @@
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from services.gateway.actions.bulk_rows import BulkUser, judge_row, repeated
+from services.gateway.actions.bulk_rows import BulkUser, judge_row
 from services.gateway.actions.users import CreateUserBody, create_command, default_projects
 from services.gateway.gateway import Gateway
 from services.gateway.http.problems import Refused
@@ -69,9 +69,13 @@ class RowsDone(msgspec.Struct, kw_only=True):
     away: Rejection | None
 
 
-async def create_rows(gateway: Gateway, bulk: Bulk, first: int, last: int) -> RowsDone:
-    """Create the users of the rows from `first` to before `last`, a few at once."""
-    twice = repeated(bulk.rows)
+async def create_rows(
+    gateway: Gateway, bulk: Bulk, first: int, last: int, twice: Mapping[int, FieldError]
+) -> RowsDone:
+    """Create the users of the rows from `first` to before `last`, a few at once.
+
+    `twice` are the rows that repeat another of the whole request; see `bulk_rows.repeated`.
+    """
     projects: dict[str, tuple[str, ...]] = {}
     room = asyncio.Semaphore(AT_ONCE)
     done = RowsDone(results=[], position=0, away=None)

@@ -1,15 +1,18 @@
 """A bulk request too long for one answer: its rows are created by a task."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 
 from services.gateway.actions.bulk import Bulk, RowResult, RowsDone, create_rows, summary
+from services.gateway.actions.bulk_rows import repeated
 from services.gateway.gateway import Gateway
 from services.gateway.http.problems import Refused
 from services.gateway.task_table import HeldTask, NewTask, Piece
 from shared.contracts.base import ServiceName
 from shared.eventlog.records import CommandKey
+from shared.kernel.rejections import FieldError
 
 KIND: Final = "users.bulk"
 PIECE_ROWS: Final = 20
@@ -36,6 +39,7 @@ class BulkWork:
         self._gateway = gateway
         self._task_id = ""
         self._bulk: Bulk | None = None
+        self._twice: Mapping[int, FieldError] = {}
         self._position = 0
 
     async def piece(self, task: HeldTask, first: int) -> Piece:
@@ -64,9 +68,10 @@ class BulkWork:
             self._bulk = await self._gateway.offloop.run(
                 lambda: msgspec.json.decode(content, type=Bulk)
             )
+            self._twice = repeated(self._bulk.rows)
             self._task_id, self._position = task.task_id, 0
         last = min(first + PIECE_ROWS, task.total)
-        done = await create_rows(self._gateway, self._bulk, first, last)
+        done = await create_rows(self._gateway, self._bulk, first, last, self._twice)
         self._position = max(done.position, self._position)
         return done
 

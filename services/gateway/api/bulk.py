@@ -7,7 +7,13 @@ from litestar import Request, post
 from litestar.response.base import ASGIResponse
 
 from services.gateway.actions.bulk import Bulk, BulkResult, create_rows, summary
-from services.gateway.actions.bulk_rows import BulkUsersBody, RawBulk, check_count, read_csv
+from services.gateway.actions.bulk_rows import (
+    BulkUsersBody,
+    RawBulk,
+    check_count,
+    read_csv,
+    repeated,
+)
 from services.gateway.actions.bulk_task import begin
 from services.gateway.api.lists import no_parameters
 from services.gateway.api.routing import (
@@ -70,7 +76,7 @@ async def create_many(request: Request[Any, Any, Any]) -> ASGIResponse:
 
 
 async def _at_once(gateway: Gateway, asked: Call, bulk: Bulk, once: CommandKey | None) -> Answered:
-    done = await create_rows(gateway, bulk, 0, len(bulk.rows))
+    done = await create_rows(gateway, bulk, 0, len(bulk.rows), repeated(bulk.rows))
     if done.away is not None and once is not None:
         raise Refused(done.away)  # repeated under its key, it finds again what was done
     body = msgspec.json.encode(summary(done.results))

@@ -12,6 +12,7 @@ from shared.eventlog.records import CommandKey
 from shared.kernel.clock import SystemClock
 from shared.kernel.ids import new_id
 from shared.kernel.rejections import unavailable
+from shared.security.sealing import Keyring
 
 KIND = "test"  # the gateway that is running knows no such tasks, and so leaves them alone
 
@@ -115,3 +116,13 @@ async def test_a_key_stands_for_one_task_and_one_request(stack):
         assert await table.beat(task, "a", "waiting") == "cancel"
         await table.end(task, "a", "cancelled", "")
         assert not await table.ask_cancel("owner", task_id)
+
+
+async def test_what_was_sealed_under_a_key_that_is_gone_has_failed(stack):
+    owner = new_id()
+    async with table_of(stack) as (table, pool):
+        task_id = await table.add(new(owner))
+        other = TaskTable(pool, Keyring.generate(), SystemClock())
+        assert await other.claim("a", [KIND]) is None
+        row = await table.read(owner, task_id)
+        assert (row.status, row.error) == ("failed", "task_unreadable")
