@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import Final
 
+import asyncpg
 from nats.aio.client import Client
 
 from services.gateway.auth.directory import Directory
@@ -116,12 +117,20 @@ class Upkeep:
         while True:
             await self._flipped.wait()
             self._flipped.clear()
-            for _ in range(RESYNC_TRIES):
-                before = self._positions()
-                await self._follower.load(self._reads.pool, self._clock.now())
-                if self._positions() == before:
-                    break
-            self._fetch(self._directory.keypairs)
+            try:
+                await self._load()
+            except (*OUTAGES, asyncpg.TransactionRollbackError) as problem:
+                log.warning("indexes_not_read", problem=repr(problem)[:200])
+                self._flipped.set()
+                await asyncio.sleep(RETRY_FIRST_S)
+
+    async def _load(self) -> None:
+        for _ in range(RESYNC_TRIES):
+            before = self._positions()
+            await self._follower.load(self._reads.pool, self._clock.now())
+            if self._positions() == before:
+                break
+        self._fetch(self._directory.keypairs)
 
     def _positions(self) -> list[int]:
         return [item.position for item in self._runner.progress()]

@@ -38,7 +38,7 @@ SOURCE: Final = "users"
 _USERS: Final = "select id, role, status, domain, sudo_session_enabled, main_access_key from users"
 _KEYPAIRS: Final = "select access_key, user_id, status, rate_limit from keypairs"
 _LOGINS: Final = (
-    "select id, user_id, token_hash, expires_at from logins join login_tokens on login_id = id"
+    "select id, user_id, token_hash, expires_at from login_tokens join logins on id = login_id"
     " where not is_over and expires_at > $1"
 )
 
@@ -93,13 +93,10 @@ class Directory:
         meanwhile: list[Event] = []
         self._meanwhile = meanwhile
         try:
-            async with (
-                pool.acquire() as connection,
-                connection.transaction(isolation="repeatable_read", readonly=True),
-            ):
-                users = await connection.fetch(_USERS)
-                keypairs = await connection.fetch(_KEYPAIRS)
-                logins = await connection.fetch(_LOGINS, now)
+            # one by one: a change-over of the read models waits for no more than one of them
+            users = await pool.fetch(_USERS)
+            keypairs = await pool.fetch(_KEYPAIRS)
+            logins = await pool.fetch(_LOGINS, now)
         finally:
             self._meanwhile = None
         self.users = {row["id"]: _user(row) for row in users}
