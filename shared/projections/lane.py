@@ -17,6 +17,7 @@ from shared.observability.metrics import counter, gauge
 from shared.projections.decoding import GapError, PoisonError, decode, follows
 from shared.projections.generations import Generations
 from shared.projections.projection import NotYet, Projection, linger_of
+from shared.projections.tap import Tap
 from shared.projections.transactions import transaction
 
 log = get_logger(__name__)
@@ -59,6 +60,7 @@ class Lane:
 
     `shown` tells the live generation. `serial` keeps the lanes of one generation from writing at
     the same time. `advanced` is awaited after each commit with the events that are in since.
+    `before` is where it stood until the last commit; `tap`, if any, spares it the stream.
     """
 
     def __init__(
@@ -80,6 +82,8 @@ class Lane:
         self.number = number
         self.source = source
         self.position = position
+        self.before = position
+        self.tap: Tap | None = None
         self.shown = shown
         self.target: int | None = None
         self.stalled = ""
@@ -128,6 +132,8 @@ class Lane:
                 pause_s = BACKOFF_MIN_S
 
     async def _follow(self) -> None:
+        if self.tap is not None and self.tap.covers(self.position):
+            await self._follow_tap(self.tap)
         async with StreamReader(self._nats, event_stream(self.source), self.position) as reader:
             await self._opened(reader.last_sequence)
             while True:
@@ -135,14 +141,29 @@ class Lane:
                 if self._linger_s and not deliveries[-1].pending:
                     deliveries += await self._gather(reader)
                 await self._take(deliveries)
+                if self.tap is not None and self.tap.covers(self.position):
+                    return
+
+    async def _follow_tap(self, tap: Tap) -> None:
+        """Take what others have decoded, for as long as it comes."""
+        await self._opened(self.position)
+        while await tap.wait(self.position):
+            await self._linger()
+            if not tap.covers(self.position):
+                return
+            events, position = tap.take(self.position)
+            await self._apply(events, position, position)
 
     async def _gather(self, reader: StreamReader) -> list[Delivery]:
         """Return what else comes until somebody waits, or for as long as the projection lingers."""
+        await self._linger()
+        return reader.arrived()
+
+    async def _linger(self) -> None:
         with suppress(TimeoutError):  # nobody waits
             async with asyncio.timeout(self._linger_s):
                 await self._hurry.wait()
         self._hurry.clear()
-        return reader.arrived()
 
     async def _take(self, deliveries: Sequence[Delivery]) -> None:
         """Apply what can be applied, up to the first gap or poison, which is then raised."""
@@ -210,6 +231,7 @@ class Lane:
 
     async def _opened(self, last_sequence: int) -> None:
         self.waiting = ""
+        self.before = self.position
         self.target = last_sequence
         if last_sequence <= self.position:
             self._clear()
@@ -219,6 +241,7 @@ class Lane:
         if self.shown:
             _applied.labels(*self._labels).inc(position - self.position)
             _lag.labels(*self._labels).set(target - position)
+        self.before = self.position
         self.position = position
         self.target = target
         self._clear()

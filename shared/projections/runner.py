@@ -181,6 +181,11 @@ class ProjectionRunner:
         ]
 
     async def _committed(self, track: Track, lane: Lane, events: Sequence[Recorded]) -> None:
+        if not track.lingers:
+            for other in self._tracks.values():
+                tap = other.taps.get(lane.source)
+                if tap is not None:
+                    tap.offer(lane.before, lane.position, events)
         if events and not track.lingers:
             commit = Commit(track.projection.name, lane.source, lane.position, events)
             for listener in self._commit_listeners:

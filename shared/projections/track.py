@@ -15,6 +15,7 @@ from shared.observability.logging import get_logger
 from shared.projections.generations import Generation, Generations
 from shared.projections.lane import Lane, RetiredError, is_outage
 from shared.projections.projection import Projection, linger_of
+from shared.projections.tap import Tap
 
 log = get_logger(__name__)
 
@@ -51,6 +52,7 @@ class Track:
         self._flipped = flipped
         self._reload = asyncio.Event()
         self.lingers = linger_of(projection) > 0
+        self.taps = {source: Tap() for source in projection.sources} if self.lingers else {}
 
     @property
     def is_current(self) -> bool:
@@ -150,7 +152,7 @@ class Track:
 
     def _make(self, generation: Generation, positions: Mapping[str, int]) -> dict[str, Lane]:
         serial = asyncio.Lock()
-        return {
+        lanes = {
             source: Lane(
                 self.projection,
                 self._generations,
@@ -166,6 +168,10 @@ class Track:
             )
             for source in self.projection.sources
         }
+        if generation.state == "live":
+            for source, tap in self.taps.items():
+                lanes[source].tap = tap
+        return lanes
 
     async def _lane_advanced(self, lane: Lane, events: Sequence[Recorded]) -> None:
         if lane.shown:
