@@ -164,12 +164,13 @@ class ProjectionRunner:
         ]
 
     def check(self) -> Check:
-        """Return the health of the worst projection."""
+        """Return the health of the worst projection; one in the background fails nobody."""
         worst = Check(state="ok", lag=0)
         for name, track in self._tracks.items():
             found = track.check()
-            if _RANK[found.state] > _RANK[worst.state]:
-                worst = Check(state=found.state, detail=f"{name} {found.detail}", lag=found.lag)
+            state = "degraded" if track.lingers and found.state == "failed" else found.state
+            if _RANK[state] > _RANK[worst.state]:
+                worst = Check(state=state, detail=f"{name} {found.detail}", lag=found.lag)
         return worst
 
     def _of(self, source: str, projections: Sequence[str] | None = None) -> list[Track]:

@@ -1,5 +1,6 @@
 """A projection in the background gathers until somebody waits for it; nothing else waits."""
 
+from shared.testing.eventually import eventually
 from tests.projections.conftest import DEADLINE_S, Bench
 from tests.projections.journal import Journal
 
@@ -38,3 +39,14 @@ async def test_what_was_there_before_it_started_is_not_waited_for(bench: Bench):
     async with bench.running(Patient("back")) as runner:
         assert await runner.wait_for("users", last, DEADLINE_S, projections=("back",))
     assert await bench.rows(name="back") == list(range(1, 601))
+
+
+async def test_one_in_the_background_that_is_behind_fails_nobody(bench: Bench):
+    await bench.preset("small")
+    back = Journal("back", version=1)
+    async with bench.running(back, Journal("front")) as runner:
+        last = await bench.domains("a")
+        assert await runner.wait_for("users", last, DEADLINE_S)
+    async with bench.running(Patient("back", version=2), Journal("front")) as runner:
+        await eventually(lambda: runner.check().state == "degraded")
+        assert "rebuilt" in runner.check().detail

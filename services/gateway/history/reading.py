@@ -1,5 +1,6 @@
 """Answers what has happened: to one object, or anywhere."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
@@ -118,11 +119,16 @@ class History:
 
     async def _catch_up(self, services: Sequence[str]) -> None:
         """Wait until what every other read shows by now is in the audit read model too."""
-        for record in await self._pool.fetch(_SHOWN, PROJECTION):
-            if not services or record["source"] in services:
-                await self._progress.wait_for(
-                    record["source"], record["position"], SHOWN_WITHIN_S, projections=(PROJECTION,)
-                )
+        wanted = [
+            (record["source"], record["position"])
+            for record in await self._pool.fetch(_SHOWN, PROJECTION)
+            if not services or record["source"] in services
+        ]
+        waits = (
+            self._progress.wait_for(source, position, SHOWN_WITHIN_S, projections=(PROJECTION,))
+            for source, position in wanted
+        )
+        await asyncio.gather(*waits)
 
     async def _fetch(self, statement: Statement) -> list[Row]:
         return rows(await self._pool.fetch(statement.sql, *statement.parameters))
