@@ -1,6 +1,7 @@
 """Every route is walked by every role, with an object of the own and of another domain."""
 
 import re
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +32,7 @@ SESSION = {
     "command": "true",
     "resources": {"cpu": 1, "mem": "1g"},
 }
+LIVING = ("PENDING", "SCHEDULED", "PREPARING", "RUNNING", "TERMINATING")
 STATUS = {"f": {403}, "h": {404}, "r": {403, 404, 422}}
 
 
@@ -111,7 +113,7 @@ async def first_of(root: httpx.AsyncClient, noun: str) -> str:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def world(stack: Stack, admin: httpx.AsyncClient) -> World:
+async def world(stack: Stack, admin: httpx.AsyncClient) -> AsyncIterator[World]:
     made = World(stack, await stack.logged_in())
     made.viewers["superadmin"] = made.root
     for domain in ("east", "west"):
@@ -131,7 +133,7 @@ async def world(stack: Stack, admin: httpx.AsyncClient) -> World:
     keypair = await made.post("/v1/keypairs", {"user_id": owner["id"]})
 
     async def submitted() -> httpx.Response:
-        await stack.beat("walked")
+        await stack.beat()
         return await made.viewers["owner"].post("/v1/sessions", json=SESSION)
 
     session = await eventually(submitted, lambda answer: answer.status_code == 201)
@@ -144,14 +146,32 @@ async def world(stack: Stack, admin: httpx.AsyncClient) -> World:
         "domains": "east",
         "projects": project["id"],
         "sessions": session.json()["id"],
-        "agents": "walked",
+        "agents": "a1",
         "presets": presets,
         "images": images,
         "auth": await made.login_of_owner(),
         "login_id": "none",
         "tasks": "none",
     }
-    return made
+    yield made
+    await clear(stack, made.root)
+
+
+async def clear(stack: Stack, root: httpx.AsyncClient) -> None:
+    """End what was submitted, so that the agent is free for whoever comes next."""
+
+    async def living() -> list[dict[str, Any]]:
+        query = "&".join(f"status={status}" for status in LIVING)
+        found: list[dict[str, Any]] = (await root.get(f"/v1/sessions?limit=500&{query}")).json()[
+            "items"
+        ]
+        for session in found:
+            await root.delete(f"/v1/sessions/{session['id']}?forced=true")
+            if session["agents"]:
+                await stack.end(session)
+        return found
+
+    await eventually(living, lambda found: not found)
 
 
 def filled(value: Any, ids: dict[str, str]) -> Any:
