@@ -7,56 +7,23 @@ in all is counted once for each filter and remembered until somebody changes.
 import random
 import statistics
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
-import asyncpg
 import httpx
 import pytest
 import pytest_asyncio
 
 from deploy.embedded.ports import free_port
-from services.gateway.documents.users import UserDocument
 from services.gateway.http.parameters import SortKey, encode_cursor
-from services.gateway.projections.people import USERS
-from services.gateway.projections.users import UsersProjection
-from services.gateway.projections.versions import Versions
 from shared.kernel.clock import render_time
-from shared.projections.projection import Tables
 from shared.testing.services import ServiceProcess
+from tests.benchmarks.crowd import SELDOM, fill, person
 from tests.gateway.integration.harness import start_stack
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(600)]
 FEW, MANY = 1_000, 100_000
-BATCH = 1_000
 REQUESTS = 30
 WANTED = 3.0
-START = datetime(2026, 1, 1, tzinfo=UTC)
-FIRST = ("ada", "bea", "carl", "dora", "emil", "fritz", "gina", "hans", "ida", "jan")
-LAST = ("smith", "kim", "lee", "park", "meyer", "jones", "rossi", "novak", "silva", "ito")
-SELDOM = "quirke"  # one in a hundred is called so
-
-
-def person(number):
-    chosen = random.Random(number)
-    first, last = chosen.choice(FIRST), chosen.choice(LAST)
-    if number % 100 == 0:
-        last = SELDOM
-    at = START + timedelta(seconds=number)
-    return UserDocument(
-        id=f"{number:032x}",
-        email=f"{first}.{last}.{number}@example.org",
-        username=f"{first}{number}",
-        full_name=f"{first.title()} {last.title()}",
-        description=f"{first} works on {last}",
-        domain=chosen.choice(("default", "lab", "campus")),
-        role="admin" if number % 50 == 0 else "user",
-        status="inactive" if number % 10 == 0 else "active",
-        resource_policy="default",
-        main_access_key=f"AKIA{number:016d}",
-        last_login_at=at + timedelta(days=number % 30),
-        created_at=at,
-        modified_at=at,
-    )
 
 
 def cursors(sort, size):
@@ -95,23 +62,6 @@ def asked(size):
         "what all have": pages("email=example.org", "username", size),
         "by offset": chosen_numbers("sort=email&offset={}", 800),
     }
-
-
-async def fill(url, size):
-    """Put people into a read model as its projection does."""
-    database = await asyncpg.connect(url)
-    generation = await database.fetchval(
-        "select max(generation) from projection_generations where projection = 'users'"
-    )
-    tables = Tables(UsersProjection.tables, generation)
-    names = [tables(name) for name in ("users", "user_versions", "user_counts")]
-    for first in range(0, size, BATCH):
-        people = {user.id: user for user in map(person, range(first, first + BATCH))}
-        versions = Versions(USERS, {})
-        versions.note(people, people, START)
-        await versions.save(database, *names, people)
-    await database.execute(f"vacuum analyze {names[0]}")
-    await database.close()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

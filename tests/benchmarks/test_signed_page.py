@@ -15,6 +15,7 @@ from shared.kernel.clock import render_time
 from shared.kernel.ids import new_id
 from shared.security.signatures import RequestParts, sign
 from shared.testing.services import ServiceProcess
+from tests.benchmarks.crowd import fill
 from tests.benchmarks.figures import beside, median_ratio
 from tests.gateway.integration.harness import PASSWORD, start_stack
 
@@ -29,22 +30,6 @@ ROUNDS = 3
 WANTED = 0.5
 MORE_CLIENTS_MIN = 1.0
 HERE = Path(__file__).parent
-FILL = """
-    insert into {users} (id, doc, email, username, full_name, description, domain, role, status,
-      resource_policy, password_change_required, sudo_session_enabled, totp_enabled,
-      main_access_key, last_login_at, erased, created_at, modified_at, valid_from,
-      grams)
-    select 'filler-' || n, replace(doc, id, 'filler-' || n), 'f' || n || '@example.org', 'f' || n,
-      full_name, description, domain, 'user', status, resource_policy, password_change_required,
-      sudo_session_enabled, totp_enabled, '', last_login_at, erased,
-      created_at - n * interval '1 minute', modified_at, valid_from, grams
-    from {users}, generate_series(1, $1) as n where role = 'superadmin' limit $1
-"""
-
-LIVE = """
-    select 'users_g' || generation from projection_generations
-    where projection = 'users' and state = 'live'
-"""
 
 
 class BareGateway(ServiceProcess):
@@ -83,12 +68,11 @@ async def signers(stack):
         answer = await admin.post("/v1/users", json={**body, "role": "superadmin"})
         made.append((answer.json()["main_access_key"], answer.json()["secret_key"]))
     await stack.services["gateway"].stop()
+    await fill(stack.urls["gateway"], USERS)
     database = await asyncpg.connect(stack.urls["gateway"])
     table = await database.fetchval(
         "select 'users_g' || max(generation) from projection_generations where projection = 'users'"
     )
-    await database.execute(FILL.format(users=table), USERS)
-    await database.execute(f"analyze {table}")
     rows = await database.fetch(f"select created_at, id from {table} order by 1, 2")
     await database.close()
     stack.services["gateway"] = BareGateway("gateway", stack.services["gateway"].environ)
