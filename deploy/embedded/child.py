@@ -83,7 +83,9 @@ class Child:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # a Ctrl-C at the terminal is ours to pass on, in order
+            # A Ctrl-C at the terminal is ours to pass on, in order. The session stays ours: Linux
+            # shares out processors by session first, and a priority counts only within one.
+            process_group=0,
             preexec_fn=_become(program, os.getpid()),  # noqa: PLW1509  # we fork from one thread
         )
         self._ended, self._drained = loop.create_future(), loop.create_future()

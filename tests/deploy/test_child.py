@@ -53,6 +53,14 @@ async def test_a_program_that_ignores_the_request_to_stop_is_killed():
     assert await child.stop(timeout_s=0.2) == -signal.SIGKILL
 
 
+async def test_a_child_hears_no_ctrl_c_and_its_priority_counts_against_other_children():
+    child = Child(shell("exec sleep 60"))
+    child.start()
+    assert os.getpgid(child.pid) == child.pid != os.getpgid(0)
+    assert os.getsid(child.pid) == os.getsid(0)
+    await child.stop()
+
+
 def test_a_child_dies_with_a_parent_that_is_killed():
     script = """
 import asyncio
