@@ -1,5 +1,6 @@
 """`/v1/domains`: creating and changing the outermost tenants."""
 
+from functools import partial
 from typing import Any, Final
 
 from litestar import Request, patch, post
@@ -13,12 +14,10 @@ from services.gateway.actions.domains import (
     patch_domain,
 )
 from services.gateway.api.lists import no_parameters
-from services.gateway.api.routing import call, gateway_of, operation, respond, shown
+from services.gateway.api.routing import answer_shown, call, gateway_of, operation
 from services.gateway.documents.tenancy import DomainDocument
-from services.gateway.http.idempotency import Answered
 from services.gateway.http.patches import read_patch
 from services.gateway.reads.tenancy import DOMAINS
-from shared.eventlog.records import CommandKey
 
 
 @post(
@@ -30,12 +29,10 @@ async def create(request: Request[Any, Any, Any]) -> ASGIResponse:
     gateway, asked = gateway_of(request), call(request)
     no_parameters(asked)
     body = asked.json(CreateDomainBody)
-
-    async def perform(once: CommandKey | None) -> Answered:
-        written = await create_domain(gateway, asked, body, once)
-        return await shown(gateway, asked, "domain.create", written, DOMAINS, body.name, status=201)
-
-    return respond(await gateway.answers.once(asked, perform))
+    write = partial(create_domain, gateway, asked, body)
+    return await answer_shown(
+        gateway, asked, "domain.create", write, DOMAINS, body.name, status=201
+    )
 
 
 @patch(
@@ -47,12 +44,8 @@ async def change(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
     gateway, asked = gateway_of(request), call(request)
     no_parameters(asked)
     body = read_patch(asked, PatchDomainBody, READ_ONLY)
-
-    async def perform(once: CommandKey | None) -> Answered:
-        written = await patch_domain(gateway, asked, key, body, once)
-        return await shown(gateway, asked, "domain.update", written, DOMAINS, key)
-
-    return respond(await gateway.answers.once(asked, perform))
+    write = partial(patch_domain, gateway, asked, key, body)
+    return await answer_shown(gateway, asked, "domain.update", write, DOMAINS, key)
 
 
 ROUTES: Final = [create, change]

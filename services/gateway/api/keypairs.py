@@ -1,5 +1,6 @@
 """`/v1/keypairs`: issuing, changing, revealing and deleting the credentials of programs."""
 
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -20,14 +21,13 @@ from services.gateway.actions.keypairs import (
 from services.gateway.api.lists import no_parameters
 from services.gateway.api.routing import (
     answer,
+    answer_done,
+    answer_shown,
     call,
-    done,
     gateway_of,
     no_body,
     operation,
     pending,
-    respond,
-    shown,
 )
 from services.gateway.documents.keypairs import KeypairDocument
 from services.gateway.gateway import Gateway
@@ -89,12 +89,8 @@ async def change(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
     gateway, asked = gateway_of(request), call(request)
     no_parameters(asked)
     body = read_patch(asked, PatchKeypairBody, READ_ONLY)
-
-    async def perform(once: CommandKey | None) -> Answered:
-        written = await patch_keypair(gateway, asked, key, body, once)
-        return await shown(gateway, asked, "keypair.update", written, KEYPAIRS, key)
-
-    return respond(await gateway.answers.once(asked, perform))
+    write = partial(patch_keypair, gateway, asked, key, body)
+    return await answer_shown(gateway, asked, "keypair.update", write, KEYPAIRS, key)
 
 
 @post(
@@ -105,12 +101,8 @@ async def change(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
 async def activate(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
     """Let a keypair sign requests again."""
     gateway, asked = _bare(request)
-
-    async def perform(once: CommandKey | None) -> Answered:
-        written = await set_status(gateway, asked, key, "active", once)
-        return await shown(gateway, asked, "keypair.activate", written, KEYPAIRS, key)
-
-    return respond(await gateway.answers.once(asked, perform))
+    write = partial(set_status, gateway, asked, key, "active")
+    return await answer_shown(gateway, asked, "keypair.activate", write, KEYPAIRS, key)
 
 
 @post(
@@ -121,12 +113,8 @@ async def activate(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
 async def deactivate(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
     """Refuse what a keypair signs, from the next request on; sessions it started go on."""
     gateway, asked = _bare(request)
-
-    async def perform(once: CommandKey | None) -> Answered:
-        written = await set_status(gateway, asked, key, "inactive", once)
-        return await shown(gateway, asked, "keypair.deactivate", written, KEYPAIRS, key)
-
-    return respond(await gateway.answers.once(asked, perform))
+    write = partial(set_status, gateway, asked, key, "inactive")
+    return await answer_shown(gateway, asked, "keypair.deactivate", write, KEYPAIRS, key)
 
 
 @post(
@@ -137,12 +125,8 @@ async def deactivate(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
 async def make_it_main(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
     """Make an active keypair its user's main one, used where none is named."""
     gateway, asked = _bare(request)
-
-    async def perform(once: CommandKey | None) -> Answered:
-        written = await make_main(gateway, asked, key, once)
-        return await shown(gateway, asked, "keypair.make-main", written, KEYPAIRS, key)
-
-    return respond(await gateway.answers.once(asked, perform))
+    write = partial(make_main, gateway, asked, key)
+    return await answer_shown(gateway, asked, "keypair.make-main", write, KEYPAIRS, key)
 
 
 @post(
@@ -165,12 +149,8 @@ async def reveal(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
 async def remove(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
     """Delete an inactive keypair for ever; the main one of a user cannot be deleted."""
     gateway, asked = _bare(request)
-
-    async def perform(once: CommandKey | None) -> Answered:
-        written = await delete_keypair(gateway, asked, key, once)
-        return done(gateway, asked, "keypair.delete", written)
-
-    return respond(await gateway.answers.once(asked, perform))
+    write = partial(delete_keypair, gateway, asked, key)
+    return await answer_done(gateway, asked, "keypair.delete", write)
 
 
 def _secret(answered: Answered) -> ASGIResponse:

@@ -1,5 +1,6 @@
 """`/v1/projects/{id}/members`: who belongs to a project, and with which part."""
 
+from functools import partial
 from typing import Any, Final
 
 from litestar import Request, delete, get, put
@@ -9,22 +10,19 @@ from services.gateway.actions.members import PutMemberBody, remove_member, set_m
 from services.gateway.api.lists import no_parameters, page
 from services.gateway.api.routing import (
     answer,
+    answer_done,
+    answer_shown,
     call,
-    done,
     gateway_of,
     no_body,
     operation,
-    respond,
-    shown,
 )
 from services.gateway.auth.principals import Principal
 from services.gateway.documents.tenancy import ShownMember
 from services.gateway.gateway import Gateway
-from services.gateway.http.idempotency import Answered
 from services.gateway.http.problems import Refused
 from services.gateway.projections.tenants import member_key
 from services.gateway.reads.tenancy import MEMBERS, PROJECTS
-from shared.eventlog.records import CommandKey
 from shared.kernel.rejections import Rejection
 
 
@@ -63,13 +61,9 @@ async def put_member(request: Request[Any, Any, Any], key: str, user_id: str) ->
     gateway, asked = gateway_of(request), call(request)
     no_parameters(asked)
     body = asked.json(PutMemberBody)
-
-    async def perform(once: CommandKey | None) -> Answered:
-        written = await set_member(gateway, asked, key, user_id, body, once)
-        member = member_key(key, user_id)
-        return await shown(gateway, asked, "member.set", written, MEMBERS, member)
-
-    return respond(await gateway.answers.once(asked, perform))
+    member = member_key(key, user_id)
+    write = partial(set_member, gateway, asked, key, user_id, body)
+    return await answer_shown(gateway, asked, "member.set", write, MEMBERS, member)
 
 
 @delete(
@@ -82,12 +76,8 @@ async def delete_member(request: Request[Any, Any, Any], key: str, user_id: str)
     gateway, asked = gateway_of(request), call(request)
     no_parameters(asked)
     no_body(asked)
-
-    async def perform(once: CommandKey | None) -> Answered:
-        written = await remove_member(gateway, asked, key, user_id, once)
-        return done(gateway, asked, "member.remove", written)
-
-    return respond(await gateway.answers.once(asked, perform))
+    write = partial(remove_member, gateway, asked, key, user_id)
+    return await answer_done(gateway, asked, "member.remove", write)
 
 
 async def _check_project(gateway: Gateway, principal: Principal, key: str) -> None:

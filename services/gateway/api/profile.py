@@ -1,5 +1,6 @@
 """`/v1/users/me`: one's own profile, password and one-time passwords."""
 
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -22,13 +23,13 @@ from services.gateway.api.auth import own_document
 from services.gateway.api.lists import no_parameters
 from services.gateway.api.routing import (
     answer,
+    answer_done,
+    answer_shown,
     call,
-    done,
     gateway_of,
     no_body,
     operation,
     respond,
-    shown,
 )
 from services.gateway.documents.users import UserDocument
 from services.gateway.http.idempotency import Answered
@@ -52,12 +53,9 @@ async def change(request: Request[Any, Any, Any]) -> ASGIResponse:
     no_parameters(asked)
     body = read_patch(asked, PatchProfileBody, READ_ONLY)
 
-    async def perform(once: CommandKey | None) -> Answered:
-        written = await patch_profile(gateway, asked, body, once)
-        user_id = asked.caller().user_id
-        return await shown(gateway, asked, "user.update", written, USERS, user_id)
-
-    return respond(await gateway.answers.once(asked, perform))
+    user_id = asked.caller().user_id
+    write = partial(patch_profile, gateway, asked, body)
+    return await answer_shown(gateway, asked, "user.update", write, USERS, user_id)
 
 
 @post(
@@ -71,12 +69,9 @@ async def password(request: Request[Any, Any, Any]) -> ASGIResponse:
     no_parameters(asked)
     body = asked.json(PasswordBody)
 
-    async def perform(once: CommandKey | None) -> Answered:
-        written = await change_password(gateway, asked, body, once)
-        user_id = asked.caller().user_id
-        return await shown(gateway, asked, "user.password", written, USERS, user_id)
-
-    return respond(await gateway.answers.once(asked, perform))
+    user_id = asked.caller().user_id
+    write = partial(change_password, gateway, asked, body)
+    return await answer_shown(gateway, asked, "user.password", write, USERS, user_id)
 
 
 @post(
@@ -108,12 +103,9 @@ async def confirm(request: Request[Any, Any, Any]) -> ASGIResponse:
     no_parameters(asked)
     body = asked.json(CodeBody)
 
-    async def perform(once: CommandKey | None) -> Answered:
-        written = await confirm_totp(gateway, asked, body, once)
-        user_id = asked.caller().user_id
-        return await shown(gateway, asked, "totp.confirm", written, USERS, user_id)
-
-    return respond(await gateway.answers.once(asked, perform))
+    user_id = asked.caller().user_id
+    write = partial(confirm_totp, gateway, asked, body)
+    return await answer_shown(gateway, asked, "totp.confirm", write, USERS, user_id)
 
 
 @delete(
@@ -126,12 +118,8 @@ async def remove(request: Request[Any, Any, Any]) -> ASGIResponse:
     gateway, asked = gateway_of(request), call(request)
     no_parameters(asked)
     body = asked.json(CodeBody)
-
-    async def perform(once: CommandKey | None) -> Answered:
-        written = await remove_totp(gateway, asked, body, once)
-        return done(gateway, asked, "totp.remove", written)
-
-    return respond(await gateway.answers.once(asked, perform))
+    write = partial(remove_totp, gateway, asked, body)
+    return await answer_done(gateway, asked, "totp.remove", write)
 
 
 ROUTES: Final = [get_me, change, password, totp, confirm, remove]

@@ -1,5 +1,6 @@
 """`/v1/projects`: creating and changing projects."""
 
+from functools import partial
 from typing import Any, Final
 
 from litestar import Request, patch, post
@@ -13,7 +14,7 @@ from services.gateway.actions.projects import (
     patch_project,
 )
 from services.gateway.api.lists import no_parameters
-from services.gateway.api.routing import call, gateway_of, operation, respond, shown
+from services.gateway.api.routing import answer_shown, call, gateway_of, operation, respond, shown
 from services.gateway.documents.tenancy import ProjectDocument
 from services.gateway.http.idempotency import Answered
 from services.gateway.http.patches import read_patch
@@ -50,12 +51,8 @@ async def change(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
     gateway, asked = gateway_of(request), call(request)
     no_parameters(asked)
     body = read_patch(asked, PatchProjectBody, READ_ONLY)
-
-    async def perform(once: CommandKey | None) -> Answered:
-        written = await patch_project(gateway, asked, key, body, once)
-        return await shown(gateway, asked, "project.update", written, PROJECTS, key)
-
-    return respond(await gateway.answers.once(asked, perform))
+    write = partial(patch_project, gateway, asked, key, body)
+    return await answer_shown(gateway, asked, "project.update", write, PROJECTS, key)
 
 
 ROUTES: Final = [create, change]

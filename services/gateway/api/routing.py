@@ -1,6 +1,7 @@
 """How a route says what it is: its action, body and answer, in one place for guard and document."""
 
-from typing import Any, Final, NamedTuple
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from litestar import Request
 from litestar.connection import ASGIConnection
@@ -15,6 +16,7 @@ from services.gateway.http.parameters import ListSpec
 from services.gateway.http.problems import Refused, malformed
 from services.gateway.reads.resources import Resource
 from services.gateway.writes import Written
+from shared.eventlog.records import CommandKey
 from shared.kernel.rejections import Rejection
 
 OPERATION: Final = "operation"
@@ -95,6 +97,36 @@ def no_body(call: Call) -> None:
     """Refuse a body, but an empty object, where none is of use; raises Refused (400)."""
     if call.body and call.json(dict[str, Any]):
         raise Refused(malformed("malformed_body", "This request takes no body."))
+
+
+Write: TypeAlias = Callable[[CommandKey | None], Awaitable[Written]]
+
+
+async def answer_shown(
+    gateway: Gateway,
+    call: Call,
+    kind: str,
+    write: Write,
+    resource: Resource,
+    key: str,
+    *,
+    status: int = 200,
+) -> ASGIResponse:
+    """Do a write, once for each idempotency key, and answer with the object it was about."""
+
+    async def perform(once: CommandKey | None) -> Answered:
+        return await shown(gateway, call, kind, await write(once), resource, key, status=status)
+
+    return respond(await gateway.answers.once(call, perform))
+
+
+async def answer_done(gateway: Gateway, call: Call, kind: str, write: Write) -> ASGIResponse:
+    """Do a write that leaves nothing to show, once for each idempotency key, and answer 204."""
+
+    async def perform(once: CommandKey | None) -> Answered:
+        return done(gateway, call, kind, await write(once))
+
+    return respond(await gateway.answers.once(call, perform))
 
 
 async def shown(

@@ -1,5 +1,6 @@
 """`/v1/users`: creating and changing users, and the log-in sessions of somebody else."""
 
+from functools import partial
 from typing import Any, Final, Literal
 
 import msgspec
@@ -19,14 +20,14 @@ from services.gateway.actions.users import (
 from services.gateway.api.lists import no_parameters, page
 from services.gateway.api.routing import (
     answer,
+    answer_done,
+    answer_shown,
     call,
-    done,
     gateway_of,
     no_body,
     operation,
     pending,
     respond,
-    shown,
 )
 from services.gateway.documents.logins import LoginDocument
 from services.gateway.documents.users import UserDocument
@@ -91,12 +92,8 @@ async def change(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
     gateway, asked = gateway_of(request), call(request)
     no_parameters(asked)
     body = read_patch(asked, PatchUserBody, READ_ONLY)
-
-    async def perform(once: CommandKey | None) -> Answered:
-        written = await patch_user(gateway, asked, key, body, once)
-        return await shown(gateway, asked, "user.update", written, USERS, key)
-
-    return respond(await gateway.answers.once(asked, perform))
+    write = partial(patch_user, gateway, asked, key, body)
+    return await answer_shown(gateway, asked, "user.update", write, USERS, key)
 
 
 @post(
@@ -125,12 +122,8 @@ async def _with_status(
     gateway, asked = gateway_of(request), call(request)
     no_parameters(asked)
     no_body(asked)
-
-    async def perform(once: CommandKey | None) -> Answered:
-        written = await set_status(gateway, asked, key, status, once)
-        return await shown(gateway, asked, "user.status", written, USERS, key)
-
-    return respond(await gateway.answers.once(asked, perform))
+    write = partial(set_status, gateway, asked, key, status)
+    return await answer_shown(gateway, asked, "user.status", write, USERS, key)
 
 
 @post(
@@ -143,12 +136,8 @@ async def erase(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
     gateway, asked = gateway_of(request), call(request)
     no_parameters(asked)
     no_body(asked)
-
-    async def perform(once: CommandKey | None) -> Answered:
-        written = await erase_user(gateway, asked, key, once)
-        return await shown(gateway, asked, "user.erase", written, USERS, key)
-
-    return respond(await gateway.answers.once(asked, perform))
+    write = partial(erase_user, gateway, asked, key)
+    return await answer_shown(gateway, asked, "user.erase", write, USERS, key)
 
 
 @get(
@@ -175,12 +164,8 @@ async def revoke_session(request: Request[Any, Any, Any], key: str, login_id: st
     gateway, asked = gateway_of(request), call(request)
     no_parameters(asked)
     no_body(asked)
-
-    async def perform(once: CommandKey | None) -> Answered:
-        written = await revoke_login_of(gateway, asked, key, login_id, once)
-        return done(gateway, asked, "login.revoke", written)
-
-    return respond(await gateway.answers.once(asked, perform))
+    write = partial(revoke_login_of, gateway, asked, key, login_id)
+    return await answer_done(gateway, asked, "login.revoke", write)
 
 
 ROUTES: Final = [create, change, activate, deactivate, erase, list_sessions, revoke_session]
