@@ -100,6 +100,8 @@ async def _save_images(
 ) -> None:
     others = await IMAGES.load(tx, tables("images"), set(changed) - images.keys())
     images = {**others, **images}
+    if not images:
+        return
     rows = await tx.fetch(
         "select image_id, array_agg(agent_id order by agent_id) as agents"  # noqa: S608  # as above
         f" from {tables('image_installs')} where image_id = any($1::text[]) group by image_id",
