@@ -5,6 +5,7 @@ import stat
 
 import pytest
 
+from services.agents.node.process.probe import NO_SUDO
 from shared.testing.installation import ROOT, eventually, read, run_qm, submit, wait_status
 
 pytestmark = pytest.mark.e2e
@@ -62,6 +63,21 @@ def test_the_environment_reaches_the_command_and_nobody_elses_does(client):
     assert "GREETING=hi there" in lines
     assert f"QM_SESSION_ID={made['id']}" in lines
     assert not [line for line in lines if line.startswith(("QM_DATABASE", "QM_NATS", "QM_MASTER"))]
+
+
+def test_a_user_with_sudo_is_root_inside_the_own_sessions(client):
+    def runs_as(name):
+        made = submit(client, batch(name, "id", "-u"))
+        wait_status(client, made["id"], ENDED)
+        return int(client.get(f"/v1/sessions/{made['id']}/logs").text)
+
+    (agent,) = read(client, "/v1/agents")["items"]
+    assert runs_as("plain") != 0
+    me = f"/v1/users/{read(client, '/v1/users/me')['id']}"
+    assert client.patch(me, json={"sudo_session_enabled": True}).status_code == 200
+    withheld = any(NO_SUDO in note for note in agent["isolation_notes"])
+    assert (runs_as("rooted") == 0) is not withheld
+    assert client.patch(me, json={"sudo_session_enabled": False}).status_code == 200
 
 
 def test_a_session_that_eats_too_much_memory_is_ended_and_says_so(client):

@@ -47,6 +47,7 @@ def make_job(
         limits=limits_of(spec, pids_limit),
         device_nodes=tuple(dict.fromkeys(node for device in devices for node in nodes(device))),
         user_index=user_index,
+        sudo=spec.sudo,
     )
 
 

@@ -30,7 +30,10 @@ class KernelKey(NamedTuple):
 
 
 class KernelJob(msgspec.Struct, frozen=True, kw_only=True):
-    """A kernel to start, with everything opened and decided. `environ` may hold secrets."""
+    """A kernel to start, with everything opened and decided. `environ` may hold secrets.
+
+    `sudo` asks for root inside: in the kernel's own view of users, never on the machine.
+    """
 
     key: KernelKey
     session_id: str
@@ -41,6 +44,7 @@ class KernelJob(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits
     device_nodes: tuple[str, ...] = ()
     user_index: int = 0
+    sudo: bool = False
 
 
 class Exit(msgspec.Struct, frozen=True, kw_only=True):

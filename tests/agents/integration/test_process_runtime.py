@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.agents.node.cgroups.driver import Limits
+from services.agents.node.process.probe import NO_SUDO
 from services.agents.node.runtime import KernelKey, StartRefusedError
 from tests.agents.integration.bench import Bench, job, open_bench
 
@@ -58,6 +59,20 @@ async def test_a_sandboxed_kernel_sees_only_its_own_processes_and_cannot_write_e
     assert "cannot access '/root'" in log
     assert "secret" not in log.replace(str(secret), "")
     assert log.endswith("tmp\n")
+
+
+async def test_a_kernel_with_sudo_is_root_inside_and_nobody_special_outside(bench):
+    if any(NO_SUDO in note for note in bench.profile.notes):
+        pytest.skip("this machine lets kernels have no users of their own making")
+    made = job(
+        "id -u; touch mine; chown 0 mine && echo owned; touch /usr/x; cat /etc/shadow; true",
+        sudo=True,
+    )
+    await bench.run(made)
+    log = bench.log(made)
+    assert log.startswith("0\nowned\n")
+    assert "/etc/shadow: Permission denied" in log
+    assert "cannot touch '/usr/x'" in log
 
 
 async def test_two_kernels_are_two_users(bench):

@@ -32,16 +32,21 @@ class Wrapped(NamedTuple):
 
 
 class Confinement(msgspec.Struct, frozen=True, kw_only=True):
-    """What this host allows. `bwrap` and `setpriv` are paths of programs.
+    """What this host allows. `bwrap`, `setpriv` and `unshare` are paths of programs.
+
+    `sudo` says that a kernel may be root inside.
 
     With root rights the sandbox is set up by root and left for the kernel's own user through
-    `setpriv`; without, bubblewrap sets it up in a user namespace.
+    `setpriv`; without, bubblewrap sets it up in a user namespace. A kernel with sudo is root in a
+    user namespace of its own; outside it is the same user as without.
     """
 
     root: bool
     user_base: int | None
     bwrap: str | None = None
     setpriv: str | None = None
+    unshare: str | None = None
+    sudo: bool = False
 
     def owner(self, job: KernelJob) -> int | None:
         """Return the user and group id of the kernel, `None` for the daemon's own."""
@@ -52,8 +57,9 @@ class Confinement(msgspec.Struct, frozen=True, kw_only=True):
         if self.bwrap is None:
             home = str(folder.work)
             environ = self._environ(job, home)
-            return Wrapped([*RUN, *job.argv], environ, home, self.owner(job), None)
-        inner = [*self._become(job), *RUN_AT_HOME, *job.argv]
+            argv = [*self._root_inside(job), *RUN, *job.argv]
+            return Wrapped(argv, environ, home, self.owner(job), None)
+        inner = [*self._become(job), *self._root_inside(job), *RUN_AT_HOME, *job.argv]
         options = self._view(job, folder)
         argv = [self.bwrap, "--json-status-fd", STATUS_PLACE, *options, "--", *inner]
         return Wrapped(argv, self._environ(job, HOME), "/", None, 2)
@@ -78,6 +84,15 @@ class Confinement(msgspec.Struct, frozen=True, kw_only=True):
             "--",
         ]
 
+    def _is_sudo(self, job: KernelJob) -> bool:
+        return job.sudo and self.sudo
+
+    def _root_inside(self, job: KernelJob) -> list[str]:
+        by_bubblewrap = self.bwrap is not None and not self.root
+        if not self._is_sudo(job) or self.unshare is None or by_bubblewrap:
+            return []
+        return [self.unshare, "--map-root-user", "--"]
+
     def _view(self, job: KernelJob, folder: AttemptFolder) -> list[str]:
         options = ["--die-with-parent", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
         options += ["--unshare-cgroup-try", "--hostname", job.hostname]
@@ -86,7 +101,8 @@ class Confinement(msgspec.Struct, frozen=True, kw_only=True):
             options += ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID"]
             options += ["--cap-add", "CAP_SETGID", "--cap-add", "CAP_SETPCAP"]
         else:
-            options += ["--unshare-user", "--uid", "1000", "--gid", "1000"]
+            number = "0" if self._is_sudo(job) else "1000"
+            options += ["--unshare-user", "--uid", number, "--gid", number]
         options += ["--ro-bind", "/usr", "/usr", *_userland(), "--ro-bind", "/etc", "/etc"]
         options += ["--ro-bind-try", "/opt", "/opt"]
         options += ["--proc", "/proc", "--dev", "/dev"]
@@ -128,6 +144,6 @@ def _userland() -> list[str]:
     return options
 
 
-def find_programs() -> tuple[str | None, str | None]:
-    """Return the paths of bubblewrap and setpriv where they are installed."""
-    return shutil.which("bwrap", path=PATH), shutil.which("setpriv", path=PATH)
+def find_program(name: str) -> str | None:
+    """Return the path of a program where it is installed."""
+    return shutil.which(name, path=PATH)

@@ -5,8 +5,10 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from services.agents.node.cgroups.driver import CgroupDriver, Limits
-from services.agents.node.process.confine import Confinement, find_programs
+from services.agents.node.process.confine import Confinement, find_program
 from services.agents.node.process.folder import AttemptFolder
 from services.agents.node.runtime import KernelJob, KernelKey
 from shared.contracts.agents import Enforcement
@@ -24,18 +26,28 @@ WORDS: Final[dict[tuple[str, Enforcement], str]] = {
     ("user", "not_enforced"): "Kernels run as the user of the daemon.",
     ("network", "not_enforced"): "Kernels use this machine's own network.",
 }
+NO_SUDO: Final = "Users with sudo get no root in their sessions here."
 _PROBE: Final = "id -u; cat /proc/self/status; echo > probe"
 
 
 def find_confinement(root: Path, *, sandbox: bool) -> tuple[Confinement, tuple[str, ...]]:
     """Return the strongest confinement that works here, and sentences about what does not.
 
-    Blocks while it starts a probe; `root` is where kernels will live.
+    Blocks while it starts probes; `root` is where kernels will live.
     """
+    found, notes = _find_sandbox(root, sandbox=sandbox)
+    wanted = msgspec.structs.replace(found, unshare=find_program("unshare"), sudo=True)
+    trouble = _try_out(wanted, root, sudo=True)
+    if not trouble:
+        return wanted, notes
+    return found, (*notes, f"{NO_SUDO} ({trouble})")
+
+
+def _find_sandbox(root: Path, *, sandbox: bool) -> tuple[Confinement, tuple[str, ...]]:
     is_root = os.geteuid() == 0
     base = _user_base() if is_root else None
     plain = Confinement(root=is_root, user_base=base)
-    bwrap, setpriv = find_programs()
+    bwrap, setpriv = find_program("bwrap"), find_program("setpriv")
     if not sandbox:
         why = "The sandbox is switched off in this node's settings."
     elif bwrap is None:
@@ -44,7 +56,7 @@ def find_confinement(root: Path, *, sandbox: bool) -> tuple[Confinement, tuple[s
         why = "setpriv is not installed; bubblewrap is not used without it."
     else:
         wanted = Confinement(root=is_root, user_base=base, bwrap=bwrap, setpriv=setpriv)
-        trouble = _try_out(wanted, root)
+        trouble = _try_out(wanted, root, sudo=False)
         if not trouble:
             return wanted, ()
         why = f"bubblewrap does not work here and is not used: {trouble}"
@@ -62,7 +74,7 @@ def _user_base() -> int:
     return NOBODY
 
 
-def _try_out(confinement: Confinement, root: Path) -> str:
+def _try_out(confinement: Confinement, root: Path, *, sudo: bool) -> str:
     key = KernelKey(".probe", os.getpid())
     folder = AttemptFolder(root, key)
     job = KernelJob(
@@ -73,6 +85,7 @@ def _try_out(confinement: Confinement, root: Path) -> str:
         argv=("/bin/sh", "-c", _PROBE),
         environ={},
         limits=Limits(),
+        sudo=sudo,
     )
     folder.make(confinement.owner(job))
     try:
@@ -83,12 +96,17 @@ def _try_out(confinement: Confinement, root: Path) -> str:
 
 def _run_probe(confinement: Confinement, job: KernelJob, folder: AttemptFolder) -> str:
     wrapped = confinement.wrap(job, folder)
-    status = wrapped.status_argument or 0
-    argv = [*wrapped.argv[: status - 1], *wrapped.argv[status + 1 :]]
+    argv, status = wrapped.argv, wrapped.status_argument
+    if status is not None:  # nobody listens for bubblewrap's news of itself
+        argv = [*argv[: status - 1], *argv[status + 1 :]]
     try:
         answer = subprocess.run(
             argv,
             env=wrapped.environ,
+            cwd=wrapped.cwd,
+            user=wrapped.uid,
+            group=wrapped.uid,
+            extra_groups=None if wrapped.uid is None else (),
             capture_output=True,
             stdin=subprocess.DEVNULL,
             timeout=PROBE_TIMEOUT_S,
@@ -99,6 +117,8 @@ def _run_probe(confinement: Confinement, job: KernelJob, folder: AttemptFolder) 
     told = answer.stdout.decode("utf-8", "replace")
     if answer.returncode != 0:
         return answer.stderr.decode("utf-8", "replace").strip()[:300]
+    if job.sudo:
+        return "" if told.startswith("0\n") else "the probe did not come out as root"
     owner = confinement.owner(job)
     wanted = 1000 if owner is None else owner
     if not told.startswith(f"{wanted}\n") or "NoNewPrivs:\t1" not in told:
