@@ -97,6 +97,7 @@ class Lane:
         self._advanced = advanced
         self._resume = asyncio.Event()
         self._hurry = asyncio.Event()
+        self._wanted = 0
         self._linger_s = linger_of(projection)
         self._patience_s = STALLED_MIN_S
         self._labels = (projection.name, source)
@@ -110,8 +111,9 @@ class Lane:
         """Try again at once if it is stalled."""
         self._resume.set()
 
-    def hurry(self) -> None:
-        """Write what has come so far: somebody waits for it."""
+    def hurry(self, position: int) -> None:
+        """Gather no longer until `position` is written: somebody waits for it."""
+        self._wanted = max(self._wanted, position)
         self._hurry.set()
 
     async def run(self) -> None:
@@ -160,10 +162,12 @@ class Lane:
         return reader.arrived()
 
     async def _linger(self) -> None:
+        self._hurry.clear()
+        if self.position < self._wanted:
+            return
         with suppress(TimeoutError):  # nobody waits
             async with asyncio.timeout(self._linger_s):
                 await self._hurry.wait()
-        self._hurry.clear()
 
     async def _take(self, deliveries: Sequence[Delivery]) -> None:
         """Apply what can be applied, up to the first gap or poison, which is then raised."""

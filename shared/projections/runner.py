@@ -125,7 +125,7 @@ class ProjectionRunner:
 
         if not shown():
             for track in tracks:
-                track.hurry(source)
+                track.hurry(source, position)
         try:
             async with asyncio.timeout(timeout_s), self._moved:
                 await self._moved.wait_for(over)

@@ -107,10 +107,10 @@ class Track:
         for lane in (*self.lanes.values(), *self._next.values()):
             lane.resume()
 
-    def hurry(self, source: str) -> None:
-        """Gather no longer what somebody waits for."""
+    def hurry(self, source: str, position: int) -> None:
+        """Gather no longer until a position that somebody waits for."""
         if source in self.lanes:
-            self.lanes[source].hurry()
+            self.lanes[source].hurry(position)
 
     def check(self) -> Check:
         """Return the health of what is shown."""

@@ -1,5 +1,7 @@
 """A projection in the background gathers until somebody waits for it; nothing else waits."""
 
+import asyncio
+
 from shared.testing.eventually import eventually
 from tests.projections.conftest import DEADLINE_S, Bench
 from tests.projections.journal import Journal
@@ -32,6 +34,23 @@ async def test_whoever_waits_for_it_by_name_is_served_at_once(bench: Bench):
             while not await runner.wait_for("users", last, 0.2, **named):
                 assert await bench.rows(name="back") == list(range(1, number))
             assert await bench.rows(name="back") == list(range(1, last + 1))
+
+
+async def test_whoever_waits_for_what_has_not_happened_yet_is_served_when_it_has(bench: Bench):
+    async with bench.running(Patient("back")) as runner:
+        waiting = asyncio.create_task(
+            runner.wait_for("users", 3, DEADLINE_S, projections=("back",))
+        )
+        for number in range(1, 3):
+            await bench.domains(f"d{number}")
+            expected = list(range(1, number + 1))
+
+            async def written(expected: list[int] = expected) -> bool:
+                return await bench.rows(name="back") == expected
+
+            await eventually(written)
+        await bench.domains("d3")
+        assert await waiting
 
 
 async def test_what_was_there_before_it_started_is_not_waited_for(bench: Bench):
