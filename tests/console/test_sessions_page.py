@@ -5,7 +5,7 @@ import uuid
 from os import kill
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from shared.testing.installation import submit, wait_status
 
@@ -122,6 +122,30 @@ def test_a_list_is_searched_and_narrowed_in_its_address(admin, client):
     page.locator("#tabs").get_by_text("Running").click()
     page.wait_for_url(f"**/console/sessions?name={called}&tab=running")
     expect(page.locator("#sessions")).to_contain_text("Nothing matches")
+
+
+def test_a_search_is_shown_also_when_the_list_is_read_again_meanwhile(admin, client):
+    page, called = admin.page, name("overtaken")
+    made = submit(client, batch(called, "true"))
+    wait_status(client, made["id"], {"TERMINATED"})
+    page.goto("/console/sessions")
+    found = f"**/console/sessions?name={called}"
+    searches: list[Route] = []
+    page.route(found, lambda route, _: searches.append(route))
+    page.fill("#search", called)
+    page.evaluate(
+        """() => new Promise((done) => addEventListener("htmx:beforeRequest", ({ detail }) => {
+            if (detail.elt.id !== "search") return;
+            setTimeout(() => { htmx.trigger("#sessions", "refresh"); done(); });
+        }))"""
+    )
+    page.evaluate("htmx.trigger('#sessions', 'refresh')")
+    expect(row(page, called)).to_be_visible()
+    with page.expect_response(found):
+        searches.pop().continue_()
+        page.unroute(found)
+    expect(page.locator("#sessions tbody tr")).to_have_count(1)
+    expect(row(page, called)).to_be_visible()
 
 
 def test_while_the_scheduler_is_away_pages_are_read_and_a_form_keeps_its_input(admin, installation):

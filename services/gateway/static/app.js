@@ -105,6 +105,25 @@
 
   // --- Live: one stream a tab. A `row` replaces the row of its id, `changed` re-reads a part. ---
   const refreshed = new Map();
+  const asked = new Set();
+  const owed = new Set();
+
+  // A part that is asked for something else, say by a search, is not read again until that is
+  // there: the answer is swapped for the very element that was on the page when it was asked for.
+  body.addEventListener("htmx:beforeRequest", (event) => {
+    const { elt, target } = event.detail;
+    if (!target.dataset.refresh) return;
+    if (elt !== target) {
+      asked.add(target.id);
+      htmx.trigger(target, "htmx:abort");
+    } else if (asked.has(target.id)) {
+      owed.add(target.id);
+      event.preventDefault();
+    }
+  });
+  body.addEventListener("htmx:afterRequest", ({ detail: { elt, target } }) => {
+    if (elt !== target && asked.delete(target.id) && owed.delete(target.id)) refreshSoon(target);
+  });
 
   // At once when nothing was read lately, else once when it is time again. Swapped parts keep
   // their id, so this is kept by id.
