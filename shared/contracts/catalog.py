@@ -29,7 +29,12 @@ def _vocabulary(service: ServiceName) -> Vocabulary:
             _members(users.UsersCommand),
             _members(users.UsersQuery),
         ),
-        "policies": (policies.__doc__ or "", _members(policies.PoliciesEvent), none, none),
+        "policies": (
+            policies.__doc__ or "",
+            _members(policies.PoliciesEvent),
+            _members(policies.PoliciesCommand),
+            none,
+        ),
         "scheduler": (
             scheduler.__doc__ or "",
             _members(scheduler.SchedulerEvent),

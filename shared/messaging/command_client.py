@@ -1,5 +1,6 @@
 """The sending side of commands."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
@@ -44,16 +45,23 @@ class CommandClient:
         idempotency: CommandKey | None = None,
         timeout_s: float = DEFAULT_TIMEOUT_S,
         command_id: str | None = None,
+        seen: Mapping[str, int] | None = None,
     ) -> Reply:
         """Send a command and return its answer.
 
         After `timeout_s` nobody executes it any more. `command_id` becomes the causation of its
-        events; without one a new id is made.
+        events; without one a new id is made. `seen` is how far the sender has followed other
+        services; the decision rests on at least that.
         """
         now = self._clock.now()
         key, digest = idempotency or (None, None)
         envelope = Envelope(
-            command_id or new_id(), meta, now + timedelta(seconds=timeout_s), key, digest
+            command_id or new_id(),
+            meta,
+            now + timedelta(seconds=timeout_s),
+            key,
+            digest,
+            seen or {},
         )
         kind = type(command).__name__
         answer = await self._requester.request(

@@ -6,9 +6,10 @@ silent: what it can't take, can't read or can't do is answered with a rejection.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
@@ -51,13 +52,14 @@ class CommandContext(NamedTuple):
     """The circumstances of a command that is being handled.
 
     `meta` is what its events shall carry: the sender's, caused by this command. `idempotency` is
-    None when the sender will not repeat it.
+    None when the sender will not repeat it. `seen` is how far the sender has followed others.
     """
 
     meta: Meta
     idempotency: CommandKey | None
     deadline: datetime
     command_id: str
+    seen: Mapping[str, int] = MappingProxyType({})
 
     def remaining_s(self, now: datetime) -> float:
         """Return how many seconds the sender still waits; negative when it has gone."""
@@ -200,6 +202,7 @@ class CommandServer:
             idempotency=_key(envelope),
             deadline=envelope.deadline,
             command_id=envelope.id,
+            seen=envelope.seen,
         )
         try:
             async with asyncio.timeout(remaining_s + OVERRUN_S):

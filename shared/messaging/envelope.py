@@ -4,7 +4,9 @@ The body is the bare JSON of the message; who asked, why, and until when is in t
 """
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Final, NamedTuple
 from urllib.parse import quote, unquote
 
@@ -17,6 +19,7 @@ META: Final = "qm-meta"
 DEADLINE: Final = "qm-deadline"
 IDEMPOTENCY_KEY: Final = "qm-idempotency-key"
 REQUEST_DIGEST: Final = "qm-request-digest"
+SEEN: Final = "qm-seen"
 STATUS: Final = "qm-status"
 PLAIN: Final = "-_.:~/"
 
@@ -24,19 +27,26 @@ _meta_decoder = msgspec.json.Decoder(Meta)
 
 
 class Envelope(NamedTuple):
-    """The circumstances of one message. `key` and `digest` come together or not at all."""
+    """The circumstances of one message. `key` and `digest` come together or not at all.
+
+    `seen` is how far the sender has followed other services: whoever decides on a replica of one
+    of them waits until it is there too, so what a client has been told holds for what it asks.
+    """
 
     id: str
     meta: Meta
     deadline: datetime
     key: str | None = None
     digest: str | None = None
+    seen: Mapping[str, int] = MappingProxyType({})
 
 
 def encode_meta(meta: Meta) -> str:
     """Return a meta as one line of ASCII JSON, fit for a header."""
     text = msgspec.json.encode(meta).decode()
-    return text if text.isascii() else json.dumps(json.loads(text), separators=(",", ":"))
+    if not text.isascii():
+        text = json.dumps(json.loads(text), separators=(",", ":"))
+    return text.replace("\x7f", "\\u007f")  # the one control character that JSON lets through
 
 
 def decode_meta(text: str | bytes) -> Meta:
@@ -63,6 +73,8 @@ def headers_of(kind: str, source: str, envelope: Envelope, now: datetime) -> dic
     if envelope.key is not None and envelope.digest is not None:
         headers[IDEMPOTENCY_KEY] = quote(envelope.key, safe=PLAIN)
         headers[REQUEST_DIGEST] = envelope.digest
+    if envelope.seen:
+        headers[SEEN] = ",".join(f"{name}={position}" for name, position in envelope.seen.items())
     return headers
 
 
@@ -84,4 +96,10 @@ def read_headers(headers: dict[str, str] | None) -> Envelope:
         deadline=deadline,
         key=None if key is None else unquote(key),
         digest=digest,
+        seen=_read_seen(found.get(SEEN, "")),
     )
+
+
+def _read_seen(text: str) -> dict[str, int]:
+    pairs = (pair.partition("=") for pair in text.split(",") if pair)
+    return {name: int(position) for name, _, position in pairs}

@@ -91,6 +91,13 @@ class Replica:
         found = self._sources[source]
         return await self._until(lambda: found.position >= position, timeout_s)
 
+    async def reached(self, seen: Mapping[str, int], timeout_s: float) -> bool:
+        """Wait until it is as far as somebody has seen of its sources; False when not in time."""
+        due = {name: seen[name] for name in self._sources if name in seen}
+        return await self._until(
+            lambda: all(self._sources[name].position >= at for name, at in due.items()), timeout_s
+        )
+
     async def run(self) -> None:
         """Follow all sources until cancelled; raises when an event can't be decoded or applied."""
         tasks = [asyncio.create_task(self._follow(source)) for source in self._sources]

@@ -62,6 +62,14 @@ from shared.contracts.users.people import (
     UserTotpDisabled,
     UserTotpEnabled,
 )
+from shared.contracts.users.retirement import (
+    PolicyReinstated,
+    PolicyRetired,
+    ReinstatePolicy,
+    RetirementCommand,
+    RetirementEvent,
+    RetirePolicy,
+)
 from shared.contracts.users.tenants import (
     ChangeDomain,
     ChangeProject,
@@ -131,6 +139,8 @@ __all__ = [
     "LoginsEvent",
     "PeopleCommand",
     "PeopleEvent",
+    "PolicyReinstated",
+    "PolicyRetired",
     "ProjectChanged",
     "ProjectCreated",
     "ProjectEvent",
@@ -139,10 +149,14 @@ __all__ = [
     "ProjectMemberRoleSet",
     "ProjectRole",
     "ProjectType",
+    "ReinstatePolicy",
     "RemoveProjectMember",
     "RemoveTotp",
     "ReportRateLimited",
     "ResealSecrets",
+    "RetirePolicy",
+    "RetirementCommand",
+    "RetirementEvent",
     "RevealKeypair",
     "Role",
     "SetProjectMember",
@@ -180,6 +194,8 @@ class GetPersonKeys(Query, frozen=True, tag="GetPersonKeys"):
     user_ids: tuple[str, ...]
 
 
-UsersEvent: TypeAlias = TenantEvent | PeopleEvent | KeypairsEvent | LoginsEvent
-UsersCommand: TypeAlias = PeopleCommand | KeypairsCommand | LoginsCommand | TenantCommand
+UsersEvent: TypeAlias = TenantEvent | PeopleEvent | KeypairsEvent | LoginsEvent | RetirementEvent
+UsersCommand: TypeAlias = (
+    PeopleCommand | KeypairsCommand | LoginsCommand | TenantCommand | RetirementCommand
+)
 UsersQuery: TypeAlias = GetPersonKeys | GetKeypairSecrets
