@@ -6,7 +6,14 @@ import msgspec
 
 from services.gateway.http.calls import Call
 from services.gateway.http.problems import Refused
-from shared.contracts.base import Accepted, Command, Meta, Rejected, ServiceName
+from shared.contracts.base import (
+    LOG_SERVICES,
+    Accepted,
+    Command,
+    Meta,
+    Rejected,
+    ServiceName,
+)
 from shared.eventlog.records import CommandKey
 from shared.messaging.command_client import CommandClient
 from shared.observability.metrics import counter
@@ -17,6 +24,10 @@ _unseen = counter("writes_not_yet_visible_total", "Writes answered 202.", ("serv
 
 class Progress(Protocol):
     """How far the read models have followed each service."""
+
+    def position(self, source: str) -> int:
+        """Return the position of a service that reads show."""
+        ...
 
     async def wait_for(self, source: str, position: int, timeout_s: float) -> bool:
         """Wait until a position is visible; False when it is not in time."""
@@ -42,6 +53,7 @@ class Writes:
         self._client = client
         self._progress = progress
         self._visible_within_s = visible_within_s
+        self._told: dict[str, int] = {}
 
     async def perform(self, call: Call, command: Command, key: CommandKey | None = None) -> Written:
         """Send a command in the caller's name; raises Refused with the service's refusal."""
@@ -56,11 +68,22 @@ class Writes:
     async def submit(self, command: Command, meta: Meta, key: CommandKey | None = None) -> Accepted:
         """Send a command and return as soon as it is in the log; raises Refused otherwise."""
         reply = await self._client.send(
-            command, meta=meta, idempotency=key, timeout_s=ANSWERED_WITHIN_S
+            command,
+            meta=meta,
+            idempotency=key,
+            timeout_s=ANSWERED_WITHIN_S,
+            seen=self._seen(command.SERVICE),
         )
         if isinstance(reply, Rejected):
             raise Refused(reply.rejection)
+        self._told[reply.service] = max(self._told.get(reply.service, 0), reply.position)
         return reply
+
+    def _seen(self, asked: ServiceName) -> dict[str, int]:
+        """Return how far other services have been shown or told of, to anybody, by this gateway."""
+        others = (service for service in LOG_SERVICES if service != asked)
+        seen = {one: max(self._progress.position(one), self._told.get(one, 0)) for one in others}
+        return {service: position for service, position in seen.items() if position}
 
     async def visible(self, service: ServiceName, position: int) -> bool:
         """Wait until the read models show a position, for so long as is set; False if not yet."""

@@ -38,6 +38,7 @@ async def compose(runtime: ServiceRuntime) -> None:
     codecs = {"users": codec_for("users"), "agents": codec_for("agents")}
     replica = Replica(runtime.nats, ("users", "agents"), codecs, scheduler.learn)
     runtime.background("replica", replica.run())
+    runtime.commands.follow(replica)
     runtime.health.add("replica", replica.check)
 
     async def lead() -> None:

@@ -43,6 +43,7 @@ async def compose(runtime: ServiceRuntime) -> None:
         runtime.nats, ("policies",), {"policies": codec_for("policies")}, policies.apply
     )
     runtime.background("policies-replica", replica.run())
+    runtime.commands.follow(replica)
     runtime.health.add("policies-replica", replica.check)
     runtime.health.add("policies", policies.check)
 

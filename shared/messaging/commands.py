@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import msgspec
 from nats.aio.msg import Msg
@@ -39,6 +39,7 @@ log = get_logger(__name__)
 CONCURRENCY: Final = 32
 QUEUE_LIMIT: Final = 512
 OVERRUN_S: Final = 30.0
+FOLLOW_S: Final = 2.0
 PENDING_LIMIT: Final = 65_536
 
 _handled = counter("commands_total", "Commands by type and outcome.", ("type", "outcome"))
@@ -46,6 +47,14 @@ _seconds = histogram("command_seconds", "Time from taking a command to its answe
 
 C = TypeVar("C", bound=Command)
 Outcome: TypeAlias = Accepted | Rejection
+
+
+class Replica(Protocol):
+    """What a service knows of others, some way behind them."""
+
+    async def reached(self, seen: Mapping[str, int], timeout_s: float) -> bool:
+        """Wait until it is as far as somebody has seen of its sources; False when not in time."""
+        ...
 
 
 class CommandContext(NamedTuple):
@@ -106,6 +115,7 @@ class CommandServer:
         self._clock = clock or SystemClock()
         self._outages: tuple[type[Exception], ...] = (TimeoutError, *outages)
         self._entries: dict[str, _Entry] = {}
+        self._replicas: list[Replica] = []
         self._work = WorkQueue(concurrency, queue_limit)
         self._stopping = False
         text = f"The {service} service has more to do than it can take; try again."
@@ -132,6 +142,10 @@ class CommandServer:
     ) -> None:
         """Let `handler` answer commands of one type; it returns a refusal, never raises one."""
         self._entries[kind.__name__] = _Entry(msgspec.json.Decoder(kind), handler)
+
+    def follow(self, replica: Replica) -> None:
+        """Decide no command before `replica` has what its sender had seen."""
+        self._replicas.append(replica)
 
     async def stop(self, timeout_s: float = 10.0) -> None:
         """Take no more commands, finish those taken; what isn't done in time is answered so."""
@@ -204,6 +218,14 @@ class CommandServer:
             command_id=envelope.id,
             seen=envelope.seen,
         )
+        wait_s = min(remaining_s, FOLLOW_S)
+        for replica in self._replicas:
+            if not await replica.reached(envelope.seen, wait_s):
+                log.warning("replica_behind", command=type(command).__name__, seen=envelope.seen)
+                text = (
+                    f"The {self._service} service has not heard of the latest changes; try again."
+                )
+                return unavailable("behind", text)
         try:
             async with asyncio.timeout(remaining_s + OVERRUN_S):
                 return await entry.handler(command, context)

@@ -201,3 +201,39 @@ def test_any_text_passes_through_the_headers_unharmed(
     found = read_headers({name: value.strip() for name, value in headers.items()})
     assert found == sent._replace(deadline=found.deadline)
     assert render_time(found.deadline) == render_time(now)
+
+
+class Following:
+    """A replica that is told what it has heard of."""
+
+    def __init__(self) -> None:
+        self.heard: asyncio.Future[dict[str, int]] = asyncio.get_running_loop().create_future()
+        self.asked: list[dict[str, int]] = []
+
+    async def reached(self, seen, timeout_s: float) -> bool:
+        self.asked.append(dict(seen))
+        try:
+            return (await asyncio.wait_for(self.heard, timeout_s)).items() >= seen.items()
+        except TimeoutError:
+            return False
+
+
+async def test_nothing_is_decided_before_the_replica_has_what_the_sender_had_seen(nats: Client):
+    replica = Following()
+    async with serving(nats, accept) as server:
+        server.follow(replica)
+        client = CommandClient(nats, "gateway")
+        asked = asyncio.create_task(client.send(COMMAND, meta=META, seen={"policies": 12}))
+        await eventually(lambda: replica.asked == [{"policies": 12}])
+        assert not asked.done()
+        replica.heard.set_result({"policies": 12})
+        assert await asked == ACCEPTED
+
+
+async def test_a_replica_that_stays_behind_is_said_to_be(nats: Client):
+    replica = Following()
+    replica.heard.set_result({"policies": 11})
+    async with serving(nats, accept) as server:
+        server.follow(replica)
+        reply = await CommandClient(nats, "gateway").send(COMMAND, meta=META, seen={"policies": 12})
+    assert code(reply) == "behind"
