@@ -13,9 +13,10 @@ import msgspec
 from msgspec import UNSET
 
 from services.gateway.projections.events import HIDDEN
-from shared.contracts import agents, scheduler, users
+from shared.contracts import agents, policies, scheduler, users
 from shared.contracts.base import Event
 from shared.contracts.catalog import SPEAKING
+from shared.contracts.users.retirement import PolicyReinstated, PolicyRetired
 
 # what is said of a person, sealed under that person's key
 PERSONAL: Final = frozenset({"email", "username", "full_name", "description"})
@@ -34,6 +35,8 @@ _IDENTITY: Final = MappingProxyType(
         "user-policy": frozenset({"name"}),
         "project-policy": frozenset({"name"}),
         "preset": frozenset({"preset_id"}),
+        "settings": frozenset(),
+        "policy-name": frozenset({"kind", "name", "created"}),
     }
 )
 _IMPLIED: Final[Mapping[type[Event], dict[str, Any]]] = MappingProxyType(
@@ -47,6 +50,16 @@ _IMPLIED: Final[Mapping[type[Event], dict[str, Any]]] = MappingProxyType(
         users.KeypairDeactivated: {"status": "inactive"},
         users.KeypairDeleted: {"deleted": True},
         users.ProjectMemberRemoved: {"role": None},
+        PolicyRetired: {"retired": True},
+        PolicyReinstated: {"retired": False},
+        policies.KeypairPolicyCreated: {"deleted": False},
+        policies.KeypairPolicyDeleted: {"deleted": True},
+        policies.UserPolicyCreated: {"deleted": False},
+        policies.UserPolicyDeleted: {"deleted": True},
+        policies.ProjectPolicyCreated: {"deleted": False},
+        policies.ProjectPolicyDeleted: {"deleted": True},
+        policies.PresetDeleted: {"deleted": True},
+        policies.SettingReset: {"value": None},
         scheduler.SessionEnqueued: {"status": "PENDING"},
         scheduler.SessionScheduled: {"status": "SCHEDULED"},
         scheduler.SessionPreparing: {"status": "PREPARING"},
@@ -71,6 +84,7 @@ _RENAMED: Final[Mapping[type[Event], dict[str, str | None]]] = MappingProxyType(
         users.UserTotpDisabled: {"by": "totp_disabled_by"},
     }
 )
+_DELETED: Final = "deleted"
 # events that say themselves what was there before, which another object's events had assigned
 _STATED: Final[Mapping[type[Event], dict[str, str]]] = MappingProxyType(
     {users.UserMainKeypairSwitched: {"main_access_key": "previous"}}
@@ -80,6 +94,8 @@ _PARTS: Final[Mapping[type[Event], tuple[str, str]]] = MappingProxyType(
         users.ProjectMemberAdded: ("members", "user_id"),
         users.ProjectMemberRoleSet: ("members", "user_id"),
         users.ProjectMemberRemoved: ("members", "user_id"),
+        policies.SettingChanged: ("settings", "setting"),
+        policies.SettingReset: ("settings", "setting"),
         scheduler.KernelStarted: ("kernels", "kernel_id"),
         scheduler.KernelTerminated: ("kernels", "kernel_id"),
     }
@@ -159,13 +175,23 @@ def assigned(
         if name in data and (is_first or name not in shape.identity)
     }
     found.update(_implied(shape, event_type, data))
+    if is_first and found.get(_DELETED) is False:
+        del found[_DELETED]  # worth telling only of one that is there again
     return [Assigned(name, part, value) for name, value in found.items()]
 
 
 def _implied(shape: _Shape, event_type: str, data: Mapping[str, Any]) -> Mapping[str, Any]:
     if event_type == agents.AgentTerminated.__name__ and data.get("reason") == "restarting":
         return {"status": "RESTARTING"}
+    if event_type == policies.SettingReset.__name__:
+        return {"value": untouched(data)}
     return shape.implied
+
+
+def untouched(data: Mapping[str, Any]) -> Any:
+    """Return what the field of an event held before any event assigned it: a setting's default."""
+    known = policies.SETTINGS.get(data.get("setting", ""))
+    return None if known is None else known.default
 
 
 def stated_before(service: str, event_type: str, data: Mapping[str, Any]) -> dict[str, Any]:

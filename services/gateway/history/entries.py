@@ -13,6 +13,7 @@ from services.gateway.history.changes import (
     part_of,
     setters,
     stated_before,
+    untouched,
 )
 from services.gateway.history.rows import Probe, Row
 from shared.security.persons import PersonKey, open_text
@@ -76,7 +77,7 @@ class Telling:
     ) -> Iterable[tuple[str, ChangeDocument]]:
         for item in assignments(row):
             known = before.get((item.name, item.part))
-            raw = None if known is None else known.value
+            raw = untouched(row.data) if known is None else known.value
             old, new = self._shown(row, item.name, raw), self._shown(row, item.name, item.value)
             path = path_of(row, item)
             if item.name in _FLATTENED and isinstance(new, Mapping):
