@@ -1,20 +1,14 @@
-"""scheduler: resource groups and sessions, from the queue to the end of every kernel.
-
-A session's stream tells its whole life. Statuses: PENDING (enqueued) -> SCHEDULED (agents
-reserved) -> PREPARING (the node has it) -> RUNNING (every kernel runs) -> TERMINATING ->
-TERMINATED, or CANCELLED (never ran) or ERROR (could not be made to run).
-"""
+"""Sessions: from the queue to the end of every kernel; events and commands."""
 
 from datetime import datetime
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 import msgspec
 
-from shared.contracts.base import Command, Event, Query, Sealed, Slots
+from shared.contracts.base import Command, Event, Sealed, Slots
 from shared.contracts.kernels import EndReason, KernelReport, SessionType
 
 ClusterMode = Literal["single-node", "multi-node"]
-SchedulerType = Literal["fifo", "lifo", "drf"]
 SessionStatus = Literal[
     "PENDING",
     "SCHEDULED",
@@ -48,48 +42,6 @@ class KernelPlacement(msgspec.Struct, frozen=True, kw_only=True):
     agent_id: str
     incarnation: str = ""
     devices: dict[str, dict[str, int]] = {}
-
-
-class Violation(msgspec.Struct, frozen=True, kw_only=True):
-    """One limit or resource that is in the way; amounts rendered as in the API."""
-
-    scope: str
-    slot: str
-    used: str | None = None
-    requested: str | None = None
-    limit: str | None = None
-    short_by: str | None = None
-    agents: int | None = None
-
-
-class Reason(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a session waits: a code for programs, a sentence for people, the numbers behind."""
-
-    code: str
-    message: str
-    violations: tuple[Violation, ...] = ()
-
-
-class ResourceGroupCreated(Event, frozen=True, tag="ResourceGroupCreated"):
-    """Agents can be grouped under a name, with a scheduler of their own."""
-
-    AGGREGATE: ClassVar[str] = "resource-group"
-    name: str
-    description: str = ""
-    is_active: bool = True
-    is_public: bool = True
-    is_default: bool = False
-    scheduler: SchedulerType = "fifo"
-    retries_to_skip: int | None = None
-    pending_timeout: int | None = None
-    allowed_session_types: tuple[SessionType, ...] = ("interactive", "batch", "inference")
-    agent_selection_strategy: Literal["dispersed", "concentrated", "roundrobin", "legacy"] = (
-        "dispersed"
-    )
-
-    def key(self) -> str:
-        """Return the group's name."""
-        return self.name
 
 
 class SessionEvent(Event, frozen=True):
@@ -188,9 +140,8 @@ class SessionFailed(SessionEvent, frozen=True, tag="SessionFailed"):
     detail: str = ""
 
 
-SchedulerEvent: TypeAlias = (
-    ResourceGroupCreated
-    | SessionEnqueued
+SessionsEvent: TypeAlias = (
+    SessionEnqueued
     | SessionScheduled
     | SessionPreparing
     | KernelStarted
@@ -249,43 +200,4 @@ class ReportKernels(Command, frozen=True, tag="ReportKernels"):
     reports: tuple[KernelReport, ...]
 
 
-SchedulerCommand: TypeAlias = EnqueueSession | TerminateSession | ReportKernels
-
-
-class GetPendingQueue(Query, frozen=True, tag="GetPendingQueue"):
-    """Ask for one page of a group's queue in the order in which it will be placed."""
-
-    SERVICE: ClassVar = "scheduler"
-    resource_group: str
-    offset: int = 0
-    limit: int = 20
-
-
-SchedulerQuery: TypeAlias = GetPendingQueue
-
-
-class QueueEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One waiting session; `position` starts at 1."""
-
-    session_id: str
-    position: int
-    reason: Reason
-    retries: int
-    estimated_start: datetime | None = None
-
-
-class PendingQueue(msgspec.Struct, frozen=True, kw_only=True):
-    """A page of the queue, and the log position that it was computed at."""
-
-    total: int
-    entries: tuple[QueueEntry, ...]
-    position: int
-
-
-class QueueChanged(msgspec.Struct, frozen=True, kw_only=True):
-    """Telemetry on `tel.scheduler.queue.<group>`: the whole queue's order, after a pass."""
-
-    resource_group: str
-    position: int
-    entries: tuple[QueueEntry, ...]
-    detail: dict[str, Any] = {}
+SessionsCommand: TypeAlias = EnqueueSession | TerminateSession | ReportKernels
