@@ -57,7 +57,8 @@ def parse_amount(name: str, raw: float | str) -> int | FieldError:
     return int(scaled)
 
 
-def _check_name(name: str) -> FieldError | None:
+def slot_name_error(name: str) -> FieldError | None:
+    """Return what is wrong with the name of a slot, if anything; what it counts may be unknown."""
     if _NAME.fullmatch(name) and len(name) <= 64:
         return None
     return FieldError(name[:64], "slot_name", f"'{name[:64]}' is not the name of a slot.")
@@ -68,7 +69,7 @@ def parse_slots(raw: RawSlots) -> Slots | tuple[FieldError, ...]:
     slots: Slots = {}
     errors: list[FieldError] = []
     for name, value in raw.items():
-        amount = _check_name(name) or (
+        amount = slot_name_error(name) or (
             FieldError(name, "required", f"{name}: an amount is needed.")
             if value is None
             else parse_amount(name, value)
@@ -85,7 +86,7 @@ def parse_limits(raw: RawSlots) -> Limits | tuple[FieldError, ...]:
     limits: Limits = {}
     errors: list[FieldError] = []
     for name, value in raw.items():
-        amount = _check_name(name) or (None if value is None else parse_amount(name, value))
+        amount = slot_name_error(name) or (None if value is None else parse_amount(name, value))
         if isinstance(amount, FieldError):
             errors.append(amount)
         else:
@@ -101,6 +102,23 @@ def render_amount(name: str, amount: int) -> str:
     whole, rest = divmod(abs(amount), MILLI)
     fraction = f".{rest:03d}".rstrip("0") if rest else ""
     return f"{sign}{whole}{fraction}"
+
+
+def amount_of(name: str, text: str) -> int:
+    """Return the amount that `render_amount` has rendered as `text`."""
+    return int(text) if is_bytes(name) else int(Decimal(text).scaleb(3))
+
+
+def slots_of(rendered: Mapping[str, str]) -> Slots:
+    """Return the slot map that `render_slots` has rendered."""
+    return {name: amount_of(name, text) for name, text in rendered.items()}
+
+
+def limits_of(rendered: Mapping[str, str | None]) -> Limits:
+    """Return the limit map that `render_limits` has rendered."""
+    return {
+        name: None if text is None else amount_of(name, text) for name, text in rendered.items()
+    }
 
 
 def render_slots(slots: Mapping[str, int]) -> dict[str, str]:

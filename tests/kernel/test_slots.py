@@ -136,3 +136,9 @@ def test_multiplying_is_repeated_addition(amounts, factor):
 @given(st.text(max_size=30))
 def test_no_text_makes_the_parser_fail(text):
     assert isinstance(slots.parse_amount("mem", text), int | FieldError)
+
+
+@given(SLOTS, LIMITS)
+def test_what_was_rendered_is_read_back_as_it_was(amounts, limits):
+    assert slots.slots_of(slots.render_slots(amounts)) == amounts
+    assert slots.limits_of(slots.render_limits(limits)) == limits

@@ -1,4 +1,4 @@
-"""The read model of the scheduler: resource groups, sessions and what their kernels hold."""
+"""The read model of the scheduler: resource groups, sessions, and who holds how much."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -12,6 +12,7 @@ from services.gateway.documents.sessions import (
     ResourceGroupDocument,
     SessionDocument,
 )
+from services.gateway.projections.occupancy import Occupancy, create_occupancy
 from services.gateway.projections.session_fold import HOLDING, advance, enqueued
 from services.gateway.projections.tables import Column, DocumentTable, times
 from shared.contracts.scheduler import ResourceGroupCreated, SessionEnqueued, SessionEvent
@@ -60,9 +61,9 @@ class SessionsProjection:
     """Folds the scheduler's events."""
 
     name = "sessions"
-    version = 1
+    version = 2
     sources = ("scheduler",)
-    tables = ("resource_groups", "sessions", "kernels")
+    tables = ("resource_groups", "sessions", "kernels", "occupancy")
 
     async def create(self, tx: asyncpg.Connection, tables: Tables) -> None:
         """Create the empty tables of one generation."""
@@ -80,6 +81,7 @@ class SessionsProjection:
         kernels = tables("kernels")
         await tx.execute(_KERNELS.format(kernels))
         await tx.execute(f"create index on {kernels} (agent_id) where is_holding")
+        await create_occupancy(tx, tables("occupancy"))
         await tx.execute(
             f"create index on {tables('sessions')} (resource_group) where status = 'PENDING'"
         )
@@ -99,6 +101,7 @@ class SessionsProjection:
             if isinstance(item.event, SessionEvent) and not isinstance(item.event, SessionEnqueued)
         }
         sessions = await SESSIONS.load(tx, tables("sessions"), known)
+        occupancy = Occupancy(sessions)
         for recorded in events:
             event, at = recorded.event, recorded.recorded_at
             if isinstance(event, SessionEnqueued):
@@ -110,6 +113,7 @@ class SessionsProjection:
         await RESOURCE_GROUPS.save(tx, tables("resource_groups"), groups)
         await SESSIONS.save(tx, tables("sessions"), sessions)
         await _save_kernels(tx, tables("kernels"), sessions)
+        await occupancy.save(tx, tables("occupancy"), sessions)
 
 
 def _group(event: ResourceGroupCreated, at: datetime) -> ResourceGroupDocument:

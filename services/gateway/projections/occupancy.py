@@ -1,0 +1,130 @@
+"""What keypairs, users, projects, domains and agents hold and wait for, counted as sessions go on.
+
+A session waits (PENDING), then holds what it asked for (SCHEDULED to TERMINATING), then neither.
+Each change of that moves the counters of everybody whom it is charged to, in the transaction that
+changes the session's row; amounts are integers as in `shared.kernel.slots`. The slot SESSIONS
+counts the sessions themselves.
+"""
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Final, Literal, NamedTuple
+
+import asyncpg
+
+from services.gateway.documents.sessions import SessionDocument
+from services.gateway.projections.session_fold import HOLDING
+from shared.kernel.slots import amount_of
+
+SESSIONS: Final = ""  # no slot has an empty name
+Part = Literal["held", "waiting", "nothing"]
+
+
+class Counter(NamedTuple):
+    """What one counter is about: one slot of one keypair, user, project, domain or agent."""
+
+    scope: str
+    id: str
+    slot: str
+
+
+class Standing(NamedTuple):
+    """How a session counts, and for each of its kernels the agent whose resources it holds."""
+
+    part: Part
+    agents: tuple[str | None, ...]
+
+
+def standing(session: SessionDocument) -> Standing:
+    """Return how a session counts now."""
+    agents = tuple(
+        kernel.agent_id if kernel.status in HOLDING else None for kernel in session.kernels
+    )
+    if session.status == "PENDING":
+        return Standing("waiting", agents)
+    return Standing("held" if session.status in HOLDING else "nothing", agents)
+
+
+class Occupancy:
+    """What a batch of events makes of the counters: the difference of before and after."""
+
+    def __init__(self, sessions: Mapping[str, SessionDocument]) -> None:
+        """Begin with the sessions that were loaded; they may be changed in place later."""
+        self._before = {key: standing(session) for key, session in sessions.items()}
+        self._held: dict[Counter, int] = {}
+        self._waiting: dict[Counter, int] = {}
+
+    async def save(
+        self, tx: asyncpg.Connection, table: str, sessions: Mapping[str, SessionDocument]
+    ) -> None:
+        """Write what the batch has made of the counters."""
+        for key, session in sessions.items():
+            before, after = self._before.get(key), standing(session)
+            if before != after:
+                if before is not None:
+                    self._count(session, before, -1)
+                self._count(session, after, 1)
+        changed = sorted(
+            counter
+            for counter in self._held.keys() | self._waiting.keys()
+            if self._held.get(counter) or self._waiting.get(counter)
+        )
+        if changed:
+            await tx.execute(
+                f"insert into {table} as t (scope, id, slot, held, waiting)"  # noqa: S608  # a name of our own code
+                " select * from"
+                " unnest($1::text[], $2::text[], $3::text[], $4::numeric[], $5::numeric[])"
+                " on conflict (scope, id, slot) do update"
+                " set held = t.held + excluded.held, waiting = t.waiting + excluded.waiting",
+                [counter.scope for counter in changed],
+                [counter.id for counter in changed],
+                [counter.slot for counter in changed],
+                [self._held.get(counter, 0) for counter in changed],
+                [self._waiting.get(counter, 0) for counter in changed],
+            )
+
+    def _count(self, session: SessionDocument, how: Standing, sign: int) -> None:
+        if how.part != "nothing":
+            counts = self._held if how.part == "held" else self._waiting
+            for scope, key in charged(session):
+                _add(counts, scope, key, session.requested, sign)
+                _more(counts, Counter(scope, key, SESSIONS), sign)
+        for kernel, agent_id in zip(session.kernels, how.agents, strict=True):
+            if agent_id is not None:
+                _add(self._held, "agent", agent_id, kernel.requested, sign)
+        for agent_id in {agent_id for agent_id in how.agents if agent_id is not None}:
+            _more(self._held, Counter("agent", agent_id, SESSIONS), sign)
+
+
+async def create_occupancy(connection: asyncpg.Connection, table: str) -> None:
+    """Create the table of counters under the name `table`.
+
+    The sums are numeric: many sessions may wait that ask for more than any machine has.
+    """
+    await connection.execute(
+        f"create table {table} (scope text, id text, slot text, held numeric not null,"
+        " waiting numeric not null, primary key (scope, id, slot)) with (fillfactor = 70)"
+    )
+
+
+def charged(session: SessionDocument) -> Iterable[tuple[str, str]]:
+    """Return whom a session counts for, as (scope, id)."""
+    if session.access_key is not None:
+        yield "keypair", session.access_key
+    yield "user", session.user_id
+    yield "project", session.project
+    yield "domain", session.domain
+
+
+def _add(
+    counts: dict[Counter, int], scope: str, key: str, slots: Mapping[str, str], sign: int
+) -> None:
+    for slot, text in slots.items():
+        _more(counts, Counter(scope, key, slot), sign * _amount(slot, text))
+
+
+def _more(counts: dict[Counter, int], counter: Counter, amount: int) -> None:
+    counts[counter] = counts.get(counter, 0) + amount
+
+
+_amount = lru_cache(maxsize=4096)(amount_of)

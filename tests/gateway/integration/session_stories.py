@@ -1,0 +1,166 @@
+"""Sessions and what happens to them, as events in the order of a log; and who holds how much then.
+
+The reckoning here is the obvious one: fold each session by itself, then add up all of them.
+"""
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import strategies as st
+
+from shared.contracts.base import Actor, Meta
+from shared.contracts.scheduler import (
+    KernelPlacement,
+    KernelRequest,
+    KernelStarted,
+    KernelTerminated,
+    SessionCancelled,
+    SessionEnqueued,
+    SessionFailed,
+    SessionPreparing,
+    SessionScheduled,
+    SessionStarted,
+    SessionTerminated,
+    SessionTerminating,
+)
+from shared.eventlog.records import Recorded
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+ENDS = ("run", "cancel", "fail", "kill")
+KERNELS_MAX = 3
+
+lives = st.lists(
+    st.fixed_dictionaries(
+        {
+            "user": st.sampled_from(("u1", "u2")),
+            "key": st.sampled_from(("AK1", "AK2", None)),
+            "project": st.sampled_from(("p1", "p2")),
+            "domain": st.sampled_from(("east", "west")),
+            "slots": st.dictionaries(
+                st.sampled_from(("cpu", "mem", "cuda.shares")),
+                st.integers(min_value=1, max_value=2**60),
+                min_size=1,
+            ),
+            "agents": st.lists(st.sampled_from(("a1", "a2")), min_size=1, max_size=KERNELS_MAX),
+            "end": st.sampled_from(ENDS),
+        }
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+def told(session_id, life):
+    """Return all events of one session's life."""
+    kernels = [f"{session_id}-{number}" for number in range(len(life["agents"]))]
+    placed = list(zip(kernels, life["agents"], strict=True))
+    about = {"session_id": session_id}
+    reason = {"reason": "user-requested"}
+    gone = [
+        KernelTerminated(
+            **about,
+            **reason,
+            kernel_id=kernel_id,
+            attempt=1,
+            agent_id=agent_id,
+            exit_code=0,
+            ended_at=START,
+        )
+        for kernel_id, agent_id in placed
+    ]
+    over = SessionTerminated(**about, **reason, result="success", exit_code=0)
+    scheduled = SessionScheduled(
+        **about,
+        attempt=1,
+        placements=tuple(KernelPlacement(kernel_id=one, agent_id=agent) for one, agent in placed),
+    )
+    started = [
+        KernelStarted(**about, kernel_id=kernel_id, attempt=1, agent_id=agent_id, started_at=START)
+        for kernel_id, agent_id in placed
+    ]
+    preparing = [scheduled, SessionPreparing(**about), *started]
+    rest = {
+        "run": [*preparing, SessionStarted(**about), *gone, over],
+        "kill": [*preparing, SessionTerminating(**about, **reason), *gone, over],
+        "fail": [scheduled, SessionFailed(**about, reason="failed-to-start")],
+        "cancel": [SessionCancelled(**about, **reason)],
+    }[life["end"]]
+    return [
+        SessionEnqueued(
+            **about,
+            name=session_id,
+            session_type="batch",
+            user_id=life["user"],
+            access_key=life["key"],
+            domain=life["domain"],
+            project_id=life["project"],
+            resource_group="default",
+            image="local/host:latest",
+            architecture="x86_64",
+            command=None,
+            environ=None,
+            priority=10,
+            cluster_mode="multi-node",
+            kernels=tuple(
+                KernelRequest(kernel_id=one, hostname=one, requested=life["slots"])
+                for one in kernels
+            ),
+        ),
+        *rest,
+    ]
+
+
+def recorded(events):
+    """Return events as a log has them."""
+    return [
+        Recorded(
+            position=number,
+            stream=f"session-{event.session_id}",
+            version=number,
+            type=type(event).__name__,
+            schema_version=1,
+            event=event,
+            meta=Meta(actor=Actor("user", "root"), correlation_id="c"),
+            event_id=str(number),
+            recorded_at=START + timedelta(seconds=number),
+        )
+        for number, event in enumerate(events, start=1)
+    ]
+
+
+def reckoned(events):
+    """Return who holds and who waits for how much: (scope, id, slot) -> amount, twice."""
+    held, waiting = Counter(), Counter()
+    for enqueued in (event for event in events if isinstance(event, SessionEnqueued)):
+        mine = [event for event in events if event.session_id == enqueued.session_id]
+        kinds = {type(event) for event in mine}
+        over = kinds & {SessionTerminated, SessionCancelled, SessionFailed}
+        gone = {event.kernel_id for event in mine if isinstance(event, KernelTerminated)}
+        placements = [
+            (place, kernel.requested)
+            for event in mine
+            if isinstance(event, SessionScheduled)
+            for place, kernel in zip(event.placements, enqueued.kernels, strict=True)
+        ]
+        if over:
+            continue
+        counts = held if placements else waiting
+        whom = [
+            ("user", enqueued.user_id),
+            ("project", enqueued.project_id),
+            ("domain", enqueued.domain),
+        ]
+        if enqueued.access_key is not None:
+            whom.append(("keypair", enqueued.access_key))
+        for scope, key in whom:
+            counts[scope, key, ""] += 1
+            for kernel in enqueued.kernels:
+                for slot, amount in kernel.requested.items():
+                    counts[scope, key, slot] += amount
+        there = [pair for pair in placements if pair[0].kernel_id not in gone]
+        for agent_id in {place.agent_id for place, _ in there}:
+            held["agent", agent_id, ""] += 1
+        for place, requested in there:
+            for slot, amount in requested.items():
+                held["agent", place.agent_id, slot] += amount
+    return held, waiting
