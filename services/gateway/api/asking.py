@@ -18,7 +18,12 @@ AT: Final = Parameter(
 
 def asked_list(resource: Resource, call: Call, now: datetime) -> ListQuery:
     """Return what is asked of a list; raises Refused (400)."""
-    at, rest = _moment(resource, call.query, now)
+    return asked_of(resource, call.query, now)
+
+
+def asked_of(resource: Resource, text: str, now: datetime) -> ListQuery:
+    """Return what a query string asks of a list; raises Refused (400)."""
+    at, rest = _moment(resource, text, now)
     query = parse_list(resource.spec, rest)
     if isinstance(query, Rejection):
         raise Refused(query)

@@ -95,7 +95,7 @@ class ReadModels:
         total = await self._total(resource, principal, sight, query, len(rows))
         shown = rows[: query.limit]
         cursor = _cursor(query, shown[-1]) if len(rows) > query.limit else None
-        items = await self._decorated(resource, [(row[0], row[1]) for row in shown], query.at)
+        items = await self.decorated(resource, [(row[0], row[1]) for row in shown], query.at)
         page = Page(tuple(items), total, cursor)
         if not resource.is_live:
             self._remember(key, versions, page)
@@ -108,7 +108,7 @@ class ReadModels:
         text = await self.stored(resource, principal, key, at)
         if isinstance(text, Rejection):
             return text
-        return (await self._decorated(resource, [(key, text)], at))[0]
+        return (await self.decorated(resource, [(key, text)], at))[0]
 
     async def stored(
         self, resource: Resource, principal: Principal, key: str, at: datetime | None = None
@@ -148,7 +148,7 @@ class ReadModels:
         )
         found = {row[0]: row[1] for row in rows}
         there = [(key, found[key]) for key in keys if key in found]
-        return await self._decorated(resource, there)
+        return await self.decorated(resource, there)
 
     async def decoded(
         self, resource: Resource, principal: Principal, key: str
@@ -174,9 +174,10 @@ class ReadModels:
         self._remember(key, versions, found)
         return found
 
-    async def _decorated(
+    async def decorated(
         self, resource: Resource, found: list[tuple[str, str]], at: datetime | None = None
     ) -> list[str]:
+        """Return (id, document) pairs of a noun with what is live in them, or was at a moment."""
         if at is not None and found:
             return await self._past_decorators[resource.noun](found, at)
         decorator = self._decorators.get(resource.noun)
