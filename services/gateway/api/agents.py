@@ -7,8 +7,7 @@ from litestar import Request, patch
 from litestar.response.base import ASGIResponse
 
 from services.gateway.actions.agents import PatchAgentBody, patch_agent
-from services.gateway.api.lists import no_parameters
-from services.gateway.api.routing import answer_shown, call, gateway_of, operation
+from services.gateway.api.routing import answer_shown, operation, plain
 from services.gateway.documents.agents import AgentDocument
 from services.gateway.reads.agents import AGENTS
 
@@ -19,8 +18,7 @@ from services.gateway.reads.agents import AGENTS
 )
 async def patch_one(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
     """Let an agent take new sessions, or not; what runs there goes on."""
-    gateway, asked = gateway_of(request), call(request)
-    no_parameters(asked)
+    gateway, asked = plain(request)
     body = asked.json(PatchAgentBody)
     write = partial(patch_agent, gateway, asked, key, body)
     return await answer_shown(gateway, asked, "agent.update", write, AGENTS, key)

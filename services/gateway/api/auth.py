@@ -9,7 +9,7 @@ from litestar.response.base import ASGIResponse
 
 from services.gateway.actions.logins import LogInBody, end_login, log_in
 from services.gateway.actions.projects import administers_any
-from services.gateway.api.lists import no_parameters, page
+from services.gateway.api.lists import page
 from services.gateway.api.routing import (
     answer,
     call,
@@ -17,6 +17,7 @@ from services.gateway.api.routing import (
     gateway_of,
     operation,
     pending,
+    plain,
     respond,
 )
 from services.gateway.auth.authenticator import COOKIE
@@ -71,8 +72,7 @@ async def own_document(gateway: Gateway, principal: Principal) -> str:
 @post("/v1/auth/login", opt=operation(PUBLIC, body=LogInBody, answer=LoginAnswer), status_code=200)
 async def login(request: Request[Any, Any, Any]) -> ASGIResponse:
     """Log in with e-mail and password; answers a bearer token and sets the console's cookie."""
-    gateway, asked = gateway_of(request), call(request)
-    no_parameters(asked)
+    gateway, asked = plain(request)
     done = await log_in(gateway, asked, asked.json(LogInBody))
     text = await gateway.reads.pool.fetchval("select doc from users where id = $1", done.user_id)
     user = msgspec.json.decode(text, type=UserDocument) if text is not None else None
@@ -93,8 +93,7 @@ async def login(request: Request[Any, Any, Any]) -> ASGIResponse:
 @post("/v1/auth/logout", opt=operation("auth.logout", status=204), status_code=200)
 async def logout(request: Request[Any, Any, Any]) -> ASGIResponse:
     """End the log-in session that the request's token belongs to, and remove the cookie."""
-    gateway, asked = gateway_of(request), call(request)
-    no_parameters(asked)
+    gateway, asked = plain(request)
     login_id = asked.caller().login_id
     if login_id is not None:
         await end_login(gateway, asked, login_id)
@@ -108,8 +107,7 @@ async def logout(request: Request[Any, Any, Any]) -> ASGIResponse:
 @get("/v1/auth/me", opt=operation("auth.me", answer=MeAnswer))
 async def me(request: Request[Any, Any, Any]) -> ASGIResponse:
     """Tell who calls and what they may do."""
-    gateway, asked = gateway_of(request), call(request)
-    no_parameters(asked)
+    gateway, asked = plain(request)
     principal = asked.caller()
     body = MeAnswer(
         user=msgspec.json.decode(await own_document(gateway, principal), type=UserDocument),
@@ -140,9 +138,8 @@ async def list_logins(request: Request[Any, Any, Any]) -> ASGIResponse:
 @get("/v1/auth/sessions/{key:str}", opt=operation("auth.sessions.list", answer=LoginDocument))
 async def get_login(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
     """Return one of one's own log-in sessions."""
-    asked = call(request)
-    no_parameters(asked)
-    found = await gateway_of(request).reads.document(LOGINS, asked.caller(), key)
+    gateway, asked = plain(request)
+    found = await gateway.reads.document(LOGINS, asked.caller(), key)
     if isinstance(found, Rejection):
         raise Refused(found)
     return answer(found.encode())
@@ -155,8 +152,7 @@ async def get_login(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
 )
 async def revoke_login(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
     """Revoke one of one's own log-in sessions; its token is no longer good."""
-    gateway, asked = gateway_of(request), call(request)
-    no_parameters(asked)
+    gateway, asked = plain(request)
 
     async def perform(once: CommandKey | None) -> Answered:
         written = await end_login(gateway, asked, key, reason="revoked", key=once)

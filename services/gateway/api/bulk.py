@@ -15,11 +15,11 @@ from services.gateway.actions.bulk_rows import (
     repeated,
 )
 from services.gateway.actions.bulk_task import begin
-from services.gateway.api.lists import no_parameters
 from services.gateway.api.routing import (
     Parameter,
     call,
     gateway_of,
+    no_parameters,
     operation,
     pending,
     respond,

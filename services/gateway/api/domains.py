@@ -13,8 +13,7 @@ from services.gateway.actions.domains import (
     create_domain,
     patch_domain,
 )
-from services.gateway.api.lists import no_parameters
-from services.gateway.api.routing import answer_shown, call, gateway_of, operation
+from services.gateway.api.routing import answer_shown, operation, plain
 from services.gateway.documents.tenancy import DomainDocument
 from services.gateway.http.patches import read_patch
 from services.gateway.reads.tenancy import DOMAINS
@@ -26,8 +25,7 @@ from services.gateway.reads.tenancy import DOMAINS
 )
 async def create(request: Request[Any, Any, Any]) -> ASGIResponse:
     """Create a domain; its name is its identity for ever."""
-    gateway, asked = gateway_of(request), call(request)
-    no_parameters(asked)
+    gateway, asked = plain(request)
     body = asked.json(CreateDomainBody)
     write = partial(create_domain, gateway, asked, body)
     return await answer_shown(
@@ -41,8 +39,7 @@ async def create(request: Request[Any, Any, Any]) -> ASGIResponse:
 )
 async def change(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
     """Change a domain; in an inactive one nothing new begins."""
-    gateway, asked = gateway_of(request), call(request)
-    no_parameters(asked)
+    gateway, asked = plain(request)
     body = read_patch(asked, PatchDomainBody, READ_ONLY)
     write = partial(patch_domain, gateway, asked, key, body)
     return await answer_shown(gateway, asked, "domain.update", write, DOMAINS, key)

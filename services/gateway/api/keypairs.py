@@ -18,20 +18,16 @@ from services.gateway.actions.keypairs import (
     reveal_keypair,
     set_status,
 )
-from services.gateway.api.lists import no_parameters
 from services.gateway.api.routing import (
     answer,
     answer_done,
     answer_shown,
-    call,
-    gateway_of,
-    no_body,
+    bare,
     operation,
     pending,
+    plain,
 )
 from services.gateway.documents.keypairs import KeypairDocument
-from services.gateway.gateway import Gateway
-from services.gateway.http.calls import Call
 from services.gateway.http.idempotency import Answered
 from services.gateway.http.patches import read_patch
 from services.gateway.http.problems import Refused
@@ -60,8 +56,7 @@ class RevealedKeypair(msgspec.Struct, kw_only=True):
 )
 async def create(request: Request[Any, Any, Any]) -> ASGIResponse:
     """Issue one more keypair for a user; this answer holds its secret."""
-    gateway, asked = gateway_of(request), call(request)
-    no_parameters(asked)
+    gateway, asked = plain(request)
     body = asked.json(CreateKeypairBody)
 
     async def perform(once: CommandKey | None) -> Answered:
@@ -86,8 +81,7 @@ async def create(request: Request[Any, Any, Any]) -> ASGIResponse:
 )
 async def change(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
     """Change a keypair's policy, rate limit or status."""
-    gateway, asked = gateway_of(request), call(request)
-    no_parameters(asked)
+    gateway, asked = plain(request)
     body = read_patch(asked, PatchKeypairBody, READ_ONLY)
     write = partial(patch_keypair, gateway, asked, key, body)
     return await answer_shown(gateway, asked, "keypair.update", write, KEYPAIRS, key)
@@ -100,7 +94,7 @@ async def change(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
 )
 async def activate(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
     """Let a keypair sign requests again."""
-    gateway, asked = _bare(request)
+    gateway, asked = bare(request)
     write = partial(set_status, gateway, asked, key, "active")
     return await answer_shown(gateway, asked, "keypair.activate", write, KEYPAIRS, key)
 
@@ -112,7 +106,7 @@ async def activate(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
 )
 async def deactivate(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
     """Refuse what a keypair signs, from the next request on; sessions it started go on."""
-    gateway, asked = _bare(request)
+    gateway, asked = bare(request)
     write = partial(set_status, gateway, asked, key, "inactive")
     return await answer_shown(gateway, asked, "keypair.deactivate", write, KEYPAIRS, key)
 
@@ -124,7 +118,7 @@ async def deactivate(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
 )
 async def make_it_main(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
     """Make an active keypair its user's main one, used where none is named."""
-    gateway, asked = _bare(request)
+    gateway, asked = bare(request)
     write = partial(make_main, gateway, asked, key)
     return await answer_shown(gateway, asked, "keypair.make-main", write, KEYPAIRS, key)
 
@@ -136,7 +130,7 @@ async def make_it_main(request: Request[Any, Any, Any], key: str) -> ASGIRespons
 )
 async def reveal(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
     """Show a keypair's secret; that it was shown, and to whom, is on record."""
-    gateway, asked = _bare(request)
+    gateway, asked = bare(request)
 
     async def perform(once: CommandKey | None) -> Answered:
         written = await reveal_keypair(gateway, asked, key, once)
@@ -148,7 +142,7 @@ async def reveal(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
 @delete("/v1/keypairs/{key:str}", opt=operation("keypairs.delete", status=204), status_code=200)
 async def remove(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
     """Delete an inactive keypair for ever; the main one of a user cannot be deleted."""
-    gateway, asked = _bare(request)
+    gateway, asked = bare(request)
     write = partial(delete_keypair, gateway, asked, key)
     return await answer_done(gateway, asked, "keypair.delete", write)
 
@@ -156,14 +150,6 @@ async def remove(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
 def _secret(answered: Answered) -> ASGIResponse:
     """Answer with what nobody on the way may keep."""
     return answer(answered.body, answered.status, {"cache-control": "no-store"})
-
-
-def _bare(request: Request[Any, Any, Any]) -> tuple[Gateway, Call]:
-    """Return the parts for a request that says everything by its address."""
-    asked = call(request)
-    no_parameters(asked)
-    no_body(asked)
-    return gateway_of(request), asked
 
 
 ROUTES: Final = [create, change, activate, deactivate, make_it_main, reveal, remove]

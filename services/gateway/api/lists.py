@@ -22,7 +22,6 @@ from services.gateway.documents.sessions import ResourceGroupDocument, SessionDo
 from services.gateway.documents.tenancy import DomainDocument, ProjectDocument
 from services.gateway.documents.users import UserDocument
 from services.gateway.http.calls import Call
-from services.gateway.http.parameters import only_parameters
 from services.gateway.http.problems import Refused
 from services.gateway.reads.agents import AGENTS, IMAGES
 from services.gateway.reads.models import ReadModels
@@ -85,14 +84,6 @@ async def page(
     if isinstance(found, Rejection):
         raise Refused(found)
     return found.encode()
-
-
-def no_parameters(call: Call) -> None:
-    """Refuse any query parameter; raises Refused (400)."""
-    if call.query:
-        found = only_parameters(call.query)
-        if isinstance(found, Rejection):
-            raise Refused(found)
 
 
 def _list_route(path: str, resource: Resource, document: type) -> HTTPRouteHandler:

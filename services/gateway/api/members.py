@@ -7,15 +7,16 @@ from litestar import Request, delete, get, put
 from litestar.response.base import ASGIResponse
 
 from services.gateway.actions.members import PutMemberBody, remove_member, set_member
-from services.gateway.api.lists import no_parameters, page
+from services.gateway.api.lists import page
 from services.gateway.api.routing import (
     answer,
     answer_done,
     answer_shown,
+    bare,
     call,
     gateway_of,
-    no_body,
     operation,
+    plain,
 )
 from services.gateway.auth.principals import Principal
 from services.gateway.documents.tenancy import ShownMember
@@ -43,8 +44,7 @@ async def list_members(request: Request[Any, Any, Any], key: str) -> ASGIRespons
 )
 async def get_member(request: Request[Any, Any, Any], key: str, user_id: str) -> ASGIResponse:
     """Return one member of a project."""
-    gateway, asked = gateway_of(request), call(request)
-    no_parameters(asked)
+    gateway, asked = plain(request)
     await _check_project(gateway, asked.caller(), key)
     found = await gateway.reads.document(MEMBERS, asked.caller(), member_key(key, user_id))
     if isinstance(found, Rejection):
@@ -58,8 +58,7 @@ async def get_member(request: Request[Any, Any, Any], key: str, user_id: str) ->
 )
 async def put_member(request: Request[Any, Any, Any], key: str, user_id: str) -> ASGIResponse:
     """Make a user of the domain a member of a project, or give a member another role."""
-    gateway, asked = gateway_of(request), call(request)
-    no_parameters(asked)
+    gateway, asked = plain(request)
     body = asked.json(PutMemberBody)
     member = member_key(key, user_id)
     write = partial(set_member, gateway, asked, key, user_id, body)
@@ -73,9 +72,7 @@ async def put_member(request: Request[Any, Any, Any], key: str, user_id: str) ->
 )
 async def delete_member(request: Request[Any, Any, Any], key: str, user_id: str) -> ASGIResponse:
     """End a membership; nobody leaves a model-store project of the own domain."""
-    gateway, asked = gateway_of(request), call(request)
-    no_parameters(asked)
-    no_body(asked)
+    gateway, asked = bare(request)
     write = partial(remove_member, gateway, asked, key, user_id)
     return await answer_done(gateway, asked, "member.remove", write)
 

@@ -20,15 +20,13 @@ from services.gateway.actions.profile import (
     remove_totp,
 )
 from services.gateway.api.auth import own_document
-from services.gateway.api.lists import no_parameters
 from services.gateway.api.routing import (
     answer,
     answer_done,
     answer_shown,
-    call,
-    gateway_of,
-    no_body,
+    bare,
     operation,
+    plain,
     respond,
 )
 from services.gateway.documents.users import UserDocument
@@ -41,16 +39,14 @@ from shared.eventlog.records import CommandKey
 @get("/v1/users/me", opt=operation("profile.read", answer=UserDocument))
 async def get_me(request: Request[Any, Any, Any]) -> ASGIResponse:
     """Return one's own profile."""
-    asked = call(request)
-    no_parameters(asked)
-    return answer((await own_document(gateway_of(request), asked.caller())).encode())
+    gateway, asked = plain(request)
+    return answer((await own_document(gateway, asked.caller())).encode())
 
 
 @patch("/v1/users/me", opt=operation("profile.update", body=PatchProfileBody, answer=UserDocument))
 async def change(request: Request[Any, Any, Any]) -> ASGIResponse:
     """Change one's own names and description."""
-    gateway, asked = gateway_of(request), call(request)
-    no_parameters(asked)
+    gateway, asked = plain(request)
     body = read_patch(asked, PatchProfileBody, READ_ONLY)
 
     user_id = asked.caller().user_id
@@ -65,8 +61,7 @@ async def change(request: Request[Any, Any, Any]) -> ASGIResponse:
 )
 async def password(request: Request[Any, Any, Any]) -> ASGIResponse:
     """Set one's own password, knowing the old one; all one's other log-in sessions end."""
-    gateway, asked = gateway_of(request), call(request)
-    no_parameters(asked)
+    gateway, asked = plain(request)
     body = asked.json(PasswordBody)
 
     user_id = asked.caller().user_id
@@ -81,9 +76,7 @@ async def password(request: Request[Any, Any, Any]) -> ASGIResponse:
 )
 async def totp(request: Request[Any, Any, Any]) -> ASGIResponse:
     """Draw a seed for an authenticator; it counts once a code of it has been confirmed."""
-    gateway, asked = gateway_of(request), call(request)
-    no_parameters(asked)
-    no_body(asked)
+    gateway, asked = bare(request)
 
     async def perform(once: CommandKey | None) -> Answered:
         drawn = await begin_totp(gateway, asked, once)
@@ -99,8 +92,7 @@ async def totp(request: Request[Any, Any, Any]) -> ASGIResponse:
 )
 async def confirm(request: Request[Any, Any, Any]) -> ASGIResponse:
     """Switch one-time passwords on, showing a code of the seed that was drawn last."""
-    gateway, asked = gateway_of(request), call(request)
-    no_parameters(asked)
+    gateway, asked = plain(request)
     body = asked.json(CodeBody)
 
     user_id = asked.caller().user_id
@@ -115,8 +107,7 @@ async def confirm(request: Request[Any, Any, Any]) -> ASGIResponse:
 )
 async def remove(request: Request[Any, Any, Any]) -> ASGIResponse:
     """Switch one-time passwords off, showing a code."""
-    gateway, asked = gateway_of(request), call(request)
-    no_parameters(asked)
+    gateway, asked = plain(request)
     body = asked.json(CodeBody)
     write = partial(remove_totp, gateway, asked, body)
     return await answer_done(gateway, asked, "totp.remove", write)

@@ -13,8 +13,7 @@ from services.gateway.actions.projects import (
     create_project,
     patch_project,
 )
-from services.gateway.api.lists import no_parameters
-from services.gateway.api.routing import answer_shown, call, gateway_of, operation, respond, shown
+from services.gateway.api.routing import answer_shown, operation, plain, respond, shown
 from services.gateway.documents.tenancy import ProjectDocument
 from services.gateway.http.idempotency import Answered
 from services.gateway.http.patches import read_patch
@@ -28,8 +27,7 @@ from shared.eventlog.records import CommandKey
 )
 async def create(request: Request[Any, Any, Any]) -> ASGIResponse:
     """Create a project; everybody in the domain joins a new one of type `model-store`."""
-    gateway, asked = gateway_of(request), call(request)
-    no_parameters(asked)
+    gateway, asked = plain(request)
     body = asked.json(CreateProjectBody)
 
     async def perform(once: CommandKey | None) -> Answered:
@@ -48,8 +46,7 @@ async def create(request: Request[Any, Any, Any]) -> ASGIResponse:
 )
 async def change(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
     """Change a project; in an inactive one nothing new begins."""
-    gateway, asked = gateway_of(request), call(request)
-    no_parameters(asked)
+    gateway, asked = plain(request)
     body = read_patch(asked, PatchProjectBody, READ_ONLY)
     write = partial(patch_project, gateway, asked, key, body)
     return await answer_shown(gateway, asked, "project.update", write, PROJECTS, key)

@@ -12,7 +12,7 @@ from services.gateway.auth.permissions import PUBLIC, forbidden, may
 from services.gateway.gateway import Gateway
 from services.gateway.http.calls import Call, call_of
 from services.gateway.http.idempotency import Answered
-from services.gateway.http.parameters import ListSpec
+from services.gateway.http.parameters import ListSpec, only_parameters
 from services.gateway.http.problems import Refused, malformed
 from services.gateway.reads.resources import Resource
 from services.gateway.writes import Written
@@ -93,10 +93,32 @@ def respond(answered: Answered) -> ASGIResponse:
     return empty() if answered.status == 204 else answer(answered.body, answered.status)
 
 
+def no_parameters(call: Call) -> None:
+    """Refuse any query parameter; raises Refused (400)."""
+    if call.query:
+        found = only_parameters(call.query)
+        if isinstance(found, Rejection):
+            raise Refused(found)
+
+
 def no_body(call: Call) -> None:
     """Refuse a body, but an empty object, where none is of use; raises Refused (400)."""
     if call.body and call.json(dict[str, Any]):
         raise Refused(malformed("malformed_body", "This request takes no body."))
+
+
+def plain(request: Request[Any, Any, Any]) -> tuple[Gateway, Call]:
+    """Return the parts and the call of a request that takes no parameters; raises Refused (400)."""
+    asked = call(request)
+    no_parameters(asked)
+    return gateway_of(request), asked
+
+
+def bare(request: Request[Any, Any, Any]) -> tuple[Gateway, Call]:
+    """Return the same for a request that says everything by its address, without a body."""
+    gateway, asked = plain(request)
+    no_body(asked)
+    return gateway, asked
 
 
 Write: TypeAlias = Callable[[CommandKey | None], Awaitable[Written]]

@@ -13,7 +13,6 @@ from services.gateway.actions.sessions import (
     permitted,
     terminate_session,
 )
-from services.gateway.api.lists import no_parameters
 from services.gateway.api.routing import (
     Parameter,
     answer,
@@ -21,6 +20,7 @@ from services.gateway.api.routing import (
     gateway_of,
     operation,
     pending,
+    plain,
     respond,
 )
 from services.gateway.documents.sessions import SessionDocument
@@ -53,8 +53,7 @@ _PAGING: Final = (
 )
 async def create(request: Request[Any, Any, Any]) -> ASGIResponse:
     """Submit a session; `count` above 1 answers a list of equal sessions."""
-    gateway, asked = gateway_of(request), call(request)
-    no_parameters(asked)
+    gateway, asked = plain(request)
     body = asked.json(CreateSessionBody)
 
     async def perform(once: CommandKey | None) -> Answered:

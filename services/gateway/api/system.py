@@ -7,14 +7,14 @@ from litestar import Request, get, post
 from litestar.response import Stream
 from litestar.response.base import ASGIResponse
 
-from services.gateway.api.lists import no_parameters
 from services.gateway.api.routing import (
     Parameter,
     answer,
+    bare,
     call,
     gateway_of,
-    no_body,
     operation,
+    plain,
     respond,
 )
 from services.gateway.auth.permissions import may
@@ -58,19 +58,16 @@ class ResealedSecrets(msgspec.Struct, kw_only=True):
 @get("/v1/system/info", opt=operation("system.info", answer=SystemInfo))
 async def info(request: Request[Any, Any, Any]) -> ASGIResponse:
     """Tell version, components with their status and lag, and cluster totals."""
-    asked = call(request)
-    no_parameters(asked)
+    gateway, asked = plain(request)
     with_totals = may(asked.caller(), "agents.list")
-    found = await gateway_of(request).system.info(with_totals=with_totals)
+    found = await gateway.system.info(with_totals=with_totals)
     return answer(msgspec.json.encode(found))
 
 
 @post("/v1/system/keys/reseal", opt=operation("keys.reseal", answer=ResealedSecrets))
 async def reseal(request: Request[Any, Any, Any]) -> ASGIResponse:
     """Seal every stored secret under the newest master key; none of them changes."""
-    gateway, asked = gateway_of(request), call(request)
-    no_parameters(asked)
-    no_body(asked)
+    gateway, asked = bare(request)
 
     async def perform(once: CommandKey | None) -> Answered:
         written = await gateway.writes.perform(asked, ResealSecrets(), once)

@@ -6,8 +6,7 @@ import msgspec
 from litestar import Request, get, post
 from litestar.response.base import ASGIResponse
 
-from services.gateway.api.lists import no_parameters
-from services.gateway.api.routing import answer, call, gateway_of, no_body, operation
+from services.gateway.api.routing import answer, bare, operation, plain
 from services.gateway.http.problems import Refused
 from services.gateway.tasks import TaskDocument
 from shared.kernel.rejections import Rejection
@@ -16,9 +15,8 @@ from shared.kernel.rejections import Rejection
 @get("/v1/tasks/{key:str}", opt=operation("tasks.read", answer=TaskDocument))
 async def read(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
     """Tell how far a request is that was answered 202; what is secret in a result comes once."""
-    asked = call(request)
-    no_parameters(asked)
-    found = await gateway_of(request).tasks.read(asked.caller(), key)
+    gateway, asked = plain(request)
+    found = await gateway.tasks.read(asked.caller(), key)
     if isinstance(found, Rejection):
         raise Refused(found)
     return answer(msgspec.json.encode(found))
@@ -31,11 +29,9 @@ async def read(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
 )
 async def cancel(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
     """Ask a task to stop; what it has done by then stays done."""
-    asked = call(request)
-    no_parameters(asked)
-    no_body(asked)
+    gateway, asked = bare(request)
     # asked twice it is the same wish, so no first answer is kept
-    found = await gateway_of(request).tasks.cancel(asked.caller(), key)
+    found = await gateway.tasks.cancel(asked.caller(), key)
     if isinstance(found, Rejection):
         raise Refused(found)
     return answer(msgspec.json.encode(found))

@@ -17,16 +17,17 @@ from services.gateway.actions.users import (
     patch_user,
     set_status,
 )
-from services.gateway.api.lists import no_parameters, page
+from services.gateway.api.lists import page
 from services.gateway.api.routing import (
     answer,
     answer_done,
     answer_shown,
+    bare,
     call,
     gateway_of,
-    no_body,
     operation,
     pending,
+    plain,
     respond,
 )
 from services.gateway.documents.logins import LoginDocument
@@ -60,8 +61,7 @@ class CreatedUser(UserDocument, kw_only=True):
 )
 async def create(request: Request[Any, Any, Any]) -> ASGIResponse:
     """Create a user together with a first keypair, whose secret is shown only in this answer."""
-    gateway, asked = gateway_of(request), call(request)
-    no_parameters(asked)
+    gateway, asked = plain(request)
     body = asked.json(CreateUserBody)
 
     async def perform(once: CommandKey | None) -> Answered:
@@ -89,8 +89,7 @@ async def create(request: Request[Any, Any, Any]) -> ASGIResponse:
 )
 async def change(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
     """Change a user, all that is given or nothing."""
-    gateway, asked = gateway_of(request), call(request)
-    no_parameters(asked)
+    gateway, asked = plain(request)
     body = read_patch(asked, PatchUserBody, READ_ONLY)
     write = partial(patch_user, gateway, asked, key, body)
     return await answer_shown(gateway, asked, "user.update", write, USERS, key)
@@ -119,9 +118,7 @@ async def deactivate(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
 async def _with_status(
     request: Request[Any, Any, Any], key: str, status: Literal["active", "inactive"]
 ) -> ASGIResponse:
-    gateway, asked = gateway_of(request), call(request)
-    no_parameters(asked)
-    no_body(asked)
+    gateway, asked = bare(request)
     write = partial(set_status, gateway, asked, key, status)
     return await answer_shown(gateway, asked, "user.status", write, USERS, key)
 
@@ -133,9 +130,7 @@ async def _with_status(
 )
 async def erase(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
     """Erase what is known of a deactivated user as a person, for ever; history stays."""
-    gateway, asked = gateway_of(request), call(request)
-    no_parameters(asked)
-    no_body(asked)
+    gateway, asked = bare(request)
     write = partial(erase_user, gateway, asked, key)
     return await answer_shown(gateway, asked, "user.erase", write, USERS, key)
 
@@ -161,9 +156,7 @@ async def list_sessions(request: Request[Any, Any, Any], key: str) -> ASGIRespon
 )
 async def revoke_session(request: Request[Any, Any, Any], key: str, login_id: str) -> ASGIResponse:
     """Revoke a log-in session of a user; its token is no longer good."""
-    gateway, asked = gateway_of(request), call(request)
-    no_parameters(asked)
-    no_body(asked)
+    gateway, asked = bare(request)
     write = partial(revoke_login_of, gateway, asked, key, login_id)
     return await answer_done(gateway, asked, "login.revoke", write)
 
