@@ -8,13 +8,17 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from services.policies.domain import keypair_policy, preset, project_policy, user_policy
+from services.policies.domain.preset import NewPreset
+from services.policies.domain.settings import INITIAL as SETTINGS
+from services.policies.domain.settings import maxima
+from services.policies.names import default_claim, preset_claim
 from shared.contracts.base import Actor, Meta
 from shared.contracts.policies import (
-    KeypairPolicyCreated,
+    CreateKeypairPolicy,
+    CreateProjectPolicy,
+    CreateUserPolicy,
+    DefinePreset,
     PoliciesEvent,
-    PresetDefined,
-    ProjectPolicyCreated,
-    UserPolicyCreated,
 )
 from shared.eventlog.log import EventLog
 from shared.eventlog.outcomes import ClaimTaken, StreamConflict
@@ -24,12 +28,11 @@ from shared.kernel.rejections import Rejection
 from shared.observability.logging import get_logger
 
 SEEDED: Final = "seeded"
-PRESET_NAME: Final = "preset-name"
 GIB: Final = 2**30
 CPU: Final = 1000
 HOUR_S: Final = 3600
 
-KEYPAIR_POLICY: Final = KeypairPolicyCreated(
+KEYPAIR_POLICY: Final = CreateKeypairPolicy(
     name="default",
     is_default=True,
     default_for_unspecified="unlimited",
@@ -50,14 +53,14 @@ KEYPAIR_POLICY: Final = KeypairPolicyCreated(
         )
     },
 )
-USER_POLICY: Final = UserPolicyCreated(
+USER_POLICY: Final = CreateUserPolicy(
     name="default",
     max_folder_count=None,
     max_quota_scope_size=None,
     max_session_count_per_model_session=10,
     max_customized_image_count=3,
 )
-PROJECT_POLICY: Final = ProjectPolicyCreated(
+PROJECT_POLICY: Final = CreateProjectPolicy(
     name="default", max_folder_count=None, max_quota_scope_size=None, max_network_count=3
 )
 # name, cpu cores, memory in GiB, shared memory in MiB
@@ -76,23 +79,26 @@ class Seed(NamedTuple):
 
 def seeds() -> Iterator[Seed]:
     """Yield what to make, in order."""
-    yield _seed(
-        "keypair-policy default", keypair_policy.decide(keypair_policy.INITIAL, KEYPAIR_POLICY)
+    most = maxima(SETTINGS)
+    default = _seed(
+        "keypair-policy default",
+        keypair_policy.decide(keypair_policy.INITIAL, KEYPAIR_POLICY, most),
     )
-    yield _seed("user-policy default", user_policy.decide(user_policy.INITIAL, USER_POLICY))
+    yield default._replace(claims=(default_claim(KEYPAIR_POLICY.name),))
+    yield _seed("user-policy default", user_policy.decide(user_policy.INITIAL, USER_POLICY, most))
     yield _seed(
-        "project-policy default", project_policy.decide(project_policy.INITIAL, PROJECT_POLICY)
+        "project-policy default",
+        project_policy.decide(project_policy.INITIAL, PROJECT_POLICY, most),
     )
     for name, cores, memory_gib, shared_mib in PRESETS:
-        wish = PresetDefined(
-            preset_id=new_id(),
+        wish = DefinePreset(
             name=name,
             resource_slots={"cpu": cores * CPU, "mem": memory_gib * GIB},
             shared_memory=shared_mib * 2**20,
         )
-        made = _seed(f"preset {name}", preset.decide(preset.INITIAL, wish))
-        # presets for every group and those of one group have names of their own
-        yield made._replace(claims=(Claim(PRESET_NAME, f"/{name}", wish.preset_id),))
+        new = NewPreset(preset_id=new_id())
+        made = _seed(f"preset {name}", preset.decide(preset.INITIAL, wish, new))
+        yield made._replace(claims=(preset_claim(wish.resource_group, name, new.preset_id),))
 
 
 def _seed(mark: str, outcome: tuple[PoliciesEvent, ...] | Rejection) -> Seed:

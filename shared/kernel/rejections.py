@@ -63,10 +63,15 @@ def invalid(field: str, code: str, message: str) -> Rejection:
     )
 
 
-def all_invalid(errors: tuple[FieldError, ...]) -> Rejection:
-    """Return one refusal that lists every field that breaks a rule."""
+def all_invalid(errors: tuple[FieldError, ...], named: frozenset[str] = frozenset()) -> Rejection:
+    """Return one refusal that lists every field that breaks a rule.
+
+    When all that is wrong is one of the `named` rules, the refusal bears its code.
+    """
     message = " ".join(error.message for error in errors)
-    return Rejection(kind="invalid", code="invalid_request", message=message, errors=errors)
+    codes = {error.code for error in errors}
+    code = codes.pop() if len(codes) == 1 and codes <= named else "invalid_request"
+    return Rejection(kind="invalid", code=code, message=message, errors=errors)
 
 
 def conflict(code: str, message: str, **details: Any) -> Rejection:

@@ -1,56 +1,140 @@
 """A keypair policy: the limits of whoever works with a keypair. Null is unlimited, 0 is zero."""
 
+from collections.abc import Iterator
+from typing import Final, TypeAlias
+
 import msgspec
 
-from services.policies.domain.limits import amount_errors, limit_errors, name_errors
+from services.policies.domain.limits import (
+    amount_errors,
+    changes,
+    created,
+    host_errors,
+    name_errors,
+    refused,
+    slot_errors,
+)
+from services.policies.domain.maxima import Maxima, maximum_errors
 from shared.contracts.base import Event
-from shared.contracts.policies import KeypairPolicyCreated, PoliciesEvent
-from shared.kernel.rejections import FieldError, Rejection, all_invalid, conflict
+from shared.contracts.policies import (
+    ChangeKeypairPolicy,
+    CreateKeypairPolicy,
+    KeypairPolicyChanged,
+    KeypairPolicyCreated,
+    KeypairPolicyDeleted,
+    PoliciesEvent,
+)
+from shared.kernel.rejections import FieldError, Rejection, conflict, not_found
 
-PRIORITY_MAX = 100
+NAME_MAX: Final = 64
+PRIORITY_MAX: Final = 100
+_COUNTS: Final = (
+    "max_session_lifetime",
+    "max_concurrent_sessions",
+    "max_pending_session_count",
+    "max_concurrent_sftp_sessions",
+    "max_containers_per_session",
+    "idle_timeout",
+)
 
 
 class KeypairPolicy(msgspec.Struct, frozen=True):
-    """What is known of a policy; `name` is None before it exists."""
+    """A policy in the words in which it could be created as it is now; None: there is none."""
 
-    name: str | None = None
+    values: KeypairPolicyCreated | None = None
+
+    @property
+    def is_default(self) -> bool:
+        """Tell whether new keypairs get this policy."""
+        return self.values is not None and self.values.is_default
 
 
-INITIAL = KeypairPolicy()
+KeypairPolicyCommand: TypeAlias = CreateKeypairPolicy | ChangeKeypairPolicy
+INITIAL: Final = KeypairPolicy()
 
 
 def evolve(state: KeypairPolicy, event: Event) -> KeypairPolicy:
     """Return the policy after an event."""
     if isinstance(event, KeypairPolicyCreated):
-        return KeypairPolicy(name=event.name)
+        return KeypairPolicy(event)
+    if isinstance(event, KeypairPolicyDeleted):
+        return INITIAL
+    if isinstance(event, KeypairPolicyChanged) and state.values is not None:
+        return KeypairPolicy(msgspec.structs.replace(state.values, **changes(state.values, event)))
     return state
 
 
 def decide(
-    state: KeypairPolicy, wish: KeypairPolicyCreated, _context: None = None
+    state: KeypairPolicy, command: KeypairPolicyCommand, context: Maxima
 ) -> tuple[PoliciesEvent, ...] | Rejection:
-    """Create a policy once, when every value is within its range; the wish is the event."""
-    if state.name is not None:
-        return conflict("policy_exists", f"There is a keypair policy '{state.name}' already.")
+    """Create a policy, or change what is given and different, within the maxima.
+
+    Whoever appends that a policy has become the default also appends `decide_succession` of the
+    one that was.
+    """
+    if isinstance(command, CreateKeypairPolicy):
+        return _create(state, command, context)
+    return _change(state, command, context)
+
+
+def decide_deletion(state: KeypairPolicy, name: str) -> tuple[KeypairPolicyDeleted] | Rejection:
+    """Delete a policy; that nothing uses it is for whoever asks to make sure."""
+    if state.values is None:
+        return not_found("keypair_policy", name[:64])
+    if state.is_default:
+        text = (
+            f"'{name}' is the default policy, which new keypairs get; make another one the "
+            "default first."
+        )
+        return conflict("default_policy", text)
+    return (KeypairPolicyDeleted(name=name),)
+
+
+def decide_succession(state: KeypairPolicy) -> tuple[PoliciesEvent, ...]:
+    """Let a policy that is the default be it no more, because another one is."""
+    if state.values is None or not state.is_default:
+        return ()
+    return (KeypairPolicyChanged(name=state.values.name, is_default=False),)
+
+
+def _create(
+    state: KeypairPolicy, command: CreateKeypairPolicy, maxima: Maxima
+) -> tuple[PoliciesEvent, ...] | Rejection:
+    wish = created(KeypairPolicyCreated, command)
     errors = [
-        *name_errors(wish.name),
-        *limit_errors("total_resource_slots", wish.total_resource_slots),
-        *limit_errors(
-            "max_pending_session_resource_slots", wish.max_pending_session_resource_slots
-        ),
-        *amount_errors(
-            {
-                "max_session_lifetime": wish.max_session_lifetime,
-                "max_concurrent_sessions": wish.max_concurrent_sessions,
-                "max_pending_session_count": wish.max_pending_session_count,
-                "max_concurrent_sftp_sessions": wish.max_concurrent_sftp_sessions,
-                "max_containers_per_session": wish.max_containers_per_session,
-                "idle_timeout": wish.idle_timeout,
-                "max_priority": wish.max_priority,
-            }
-        ),
+        *name_errors(command.name, NAME_MAX),
+        *_errors(command),
+        *maximum_errors(msgspec.structs.asdict(wish), {}, maxima),
     ]
-    if wish.max_priority is not None and wish.max_priority > PRIORITY_MAX:
-        text = f"A priority is at most {PRIORITY_MAX}."
-        errors.append(FieldError("max_priority", "too_large", text))
-    return all_invalid(tuple(errors)) if errors else (wish,)
+    if errors:
+        return refused(errors)
+    if state.values is not None:
+        text = f"There is a keypair policy '{command.name}' already."
+        return conflict("policy_exists", text, field="name")
+    return (wish,)
+
+
+def _change(
+    state: KeypairPolicy, command: ChangeKeypairPolicy, maxima: Maxima
+) -> tuple[PoliciesEvent, ...] | Rejection:
+    if state.values is None:
+        return not_found("keypair_policy", command.name[:64])
+    given = changes(state.values, command)
+    errors = [
+        *_errors(command),
+        *maximum_errors(given, state.values.total_resource_slots, maxima),
+    ]
+    if errors:
+        return refused(errors)
+    if given.get("is_default") is False:
+        text = "There is always a default policy; make another one the default instead."
+        return conflict("default_needed", text, field="is_default")
+    return (KeypairPolicyChanged(name=command.name, **given),) if given else ()
+
+
+def _errors(command: KeypairPolicyCommand) -> Iterator[FieldError]:
+    for field in ("total_resource_slots", "max_pending_session_resource_slots"):
+        yield from slot_errors(field, getattr(command, field))
+    yield from amount_errors(command, *_COUNTS)
+    yield from amount_errors(command, "max_priority", most=PRIORITY_MAX)
+    yield from host_errors(command.allowed_hosts)

@@ -1,29 +1,118 @@
-"""The rules that the limits of every policy share."""
+"""The rules that the limits of every policy share. Null is unlimited and always allowed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
-from shared.kernel.rejections import FieldError
+import msgspec
+from msgspec import UNSET, UnsetType
 
-NAME_MAX = 64
+from shared.contracts.base import Event
+from shared.kernel.changes import differing
+from shared.kernel.rejections import FieldError, Rejection, all_invalid
+from shared.kernel.slots import MAX_AMOUNT, MILLI, slot_name_error
+
+COUNT_MAX: Final = 2**31 - 1
+ENTRIES_MAX: Final = 64
+HOST_MAX: Final = 64
+WHOLE_DEVICES: Final = "cuda.device"
+PERMISSIONS: Final = frozenset(
+    {
+        "create-vfolder",
+        "modify-vfolder",
+        "delete-vfolder",
+        "mount-in-session",
+        "upload-file",
+        "download-file",
+        "invite-others",
+        "set-user-specific-permission",
+    }
+)
+# Rules that have a code of their own when nothing else is wrong.
+NAMED: Final = frozenset({"above_maximum", "whole_devices"})
+
+E = TypeVar("E", bound=Event)
 
 
-def name_errors(name: str) -> Iterator[FieldError]:
-    """Yield what is wrong with the name of a policy or a preset."""
-    if not 0 < len(name) <= NAME_MAX:
-        yield FieldError("name", "length", f"A name has 1 to {NAME_MAX} characters.")
-    elif not name.isprintable() or name != name.strip() or "/" in name:
+def refused(errors: Sequence[FieldError]) -> Rejection:
+    """Return one refusal of every field that breaks a rule."""
+    return all_invalid(tuple(errors), NAMED)
+
+
+def name_errors(name: str, longest: int) -> Iterator[FieldError]:
+    """Yield what is wrong with the name of a policy or a preset; it stands in paths."""
+    if not 0 < len(name) <= longest:
+        yield FieldError("name", "length", f"A name has 1 to {longest} characters.")
+    elif not name.isprintable() or name != name.strip() or "/" in name or name in {".", ".."}:
         text = "A name holds no control characters, no '/', and no spaces at its ends."
         yield FieldError("name", "characters", text)
 
 
-def amount_errors(amounts: Mapping[str, int | None]) -> Iterator[FieldError]:
-    """Yield the fields that are below zero; None is unlimited."""
-    for field, amount in amounts.items():
-        if amount is not None and amount < 0:
+def amount_errors(
+    wish: msgspec.Struct, *fields: str, most: int = COUNT_MAX
+) -> Iterator[FieldError]:
+    """Yield the fields that are below zero or above what can be meant."""
+    for field in fields:
+        amount = getattr(wish, field)
+        if amount is UNSET or amount is None:
+            continue
+        if amount < 0:
             text = f"{field}: give 0 or more, or null for unlimited."
             yield FieldError(field, "negative", text)
+        elif amount > most:
+            text = f"{field}: give at most {most}, or null for unlimited."
+            yield FieldError(field, "too_large", text)
 
 
-def limit_errors(field: str, limits: Mapping[str, int | None]) -> Iterator[FieldError]:
-    """Yield the slots of a limit map that are below zero."""
-    yield from amount_errors({f"{field}.{slot}": amount for slot, amount in limits.items()})
+def slot_errors(field: str, limits: Mapping[str, int | None] | UnsetType) -> Iterator[FieldError]:
+    """Yield what is wrong with a map of resource slots: limits, or amounts above zero."""
+    if limits is UNSET:
+        return
+    if len(limits) > ENTRIES_MAX:
+        text = f"{field}: give at most {ENTRIES_MAX} resource slots."
+        yield FieldError(field, "too_many", text)
+        return
+    for slot, amount in limits.items():
+        path = f"{field}.{slot}"
+        if (wrong := slot_name_error(slot)) is not None:
+            yield FieldError(field, wrong.code, wrong.message)
+        elif amount is None:
+            continue
+        elif amount < 0:
+            yield FieldError(path, "negative", f"{path}: give 0 or more, or null for unlimited.")
+        elif amount > MAX_AMOUNT:
+            yield FieldError(path, "too_large", f"{path}: that is beyond any machine.")
+        elif slot == WHOLE_DEVICES and amount % MILLI:
+            text = f"{path}: give a whole number of devices; shares of them are cuda.shares."
+            yield FieldError(path, "whole_devices", text)
+
+
+def host_errors(hosts: Mapping[str, tuple[str, ...]] | UnsetType) -> Iterator[FieldError]:
+    """Yield what is wrong with the storage hosts and with what may be done there."""
+    if hosts is UNSET:
+        return
+    if len(hosts) > ENTRIES_MAX:
+        yield FieldError("allowed_hosts", "too_many", f"Give at most {ENTRIES_MAX} storage hosts.")
+        return
+    for host, permissions in hosts.items():
+        path = f"allowed_hosts.{host[:HOST_MAX]}"
+        if not 0 < len(host) <= HOST_MAX or not host.isprintable():
+            text = f"A storage host's name has 1 to {HOST_MAX} characters, no control characters."
+            yield FieldError("allowed_hosts", "host_name", text)
+            continue
+        if len(set(permissions)) < len(permissions):
+            yield FieldError(path, "repeated", "Name each permission once.")
+        for permission in sorted(set(permissions) - PERMISSIONS):
+            text = f"'{permission[:64]}' is none of {', '.join(sorted(PERMISSIONS))}."
+            yield FieldError(path, "unknown_permission", text)
+
+
+def created(event: type[E], wish: msgspec.Struct) -> E:
+    """Return the event of a creation: all its fields are those of the wish."""
+    return event(**{field: getattr(wish, field) for field in event.__struct_fields__})
+
+
+def changes(values: msgspec.Struct, wish: msgspec.Struct) -> dict[str, Any]:
+    """Return what a change gives that is not so already; the name is never among it."""
+    return differing(
+        values, wish, *(field for field in values.__struct_fields__ if field != "name")
+    )
