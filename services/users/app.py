@@ -12,6 +12,7 @@ from services.users.known_policies import KnownPolicies
 from services.users.logins import Logins
 from services.users.passwords import Passwords
 from services.users.resealing import Resealing
+from services.users.retirement import Retirement
 from services.users.settings import UsersSettings
 from services.users.tenancy import Tenancy
 from services.users.totp import Totp
@@ -58,6 +59,7 @@ async def compose(runtime: ServiceRuntime) -> None:
         UserChanges(log, keyring, hasher, policies, runtime.clock),
         Erasure(log, runtime.clock),
         Tenancy(log, policies),
+        Retirement(log),
     )
     logins = Logins(log, keyring, hasher, runtime.clock, lifetime_s=settings.login_lifetime_s)
     await Bootstrap(log, keyring, hasher).run(settings.bootstrap_file)

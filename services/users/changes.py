@@ -13,6 +13,7 @@ from msgspec import UNSET
 
 from services.users import directory, live_logins
 from services.users.answers import SERVICE, FactsChanged, answer_once
+from services.users.assignments import hold_assigned, is_assignable
 from services.users.attempts import lift
 from services.users.creation import malformed_password, taken
 from services.users.directory import Connection, Surroundings
@@ -56,6 +57,7 @@ class _Rows(NamedTuple):
     surroundings: Surroundings
     present: tuple[str, ...]
     others_in_charge: bool
+    policy_exists: bool = True
 
 
 NOTHING_ASKED: Final = _Rows(
@@ -162,6 +164,9 @@ class _Change:
         if command.projects is not UNSET:
             present = await directory.memberships_of(connection, state.user_id)
             rows = rows._replace(present=present)
+        if (policy := command.resource_policy) is not UNSET:
+            exists = await is_assignable(connection, self._parts.policies, "user", policy)
+            rows = rows._replace(policy_exists=exists)
         return rows
 
     async def _key(self, state: User) -> PersonKey | None:
@@ -178,7 +183,6 @@ class _Change:
 
     def _facts(self, state: User, rows: _Rows, key: PersonKey | None) -> Facts:
         command, actor = self._command, self._context.meta.actor
-        policy = command.resource_policy
         given = self._texts()
         return Facts(
             is_own=actor.kind == "user" and actor.id == command.user_id,
@@ -188,7 +192,7 @@ class _Change:
             sealed={field: seal_text(key, field, text) for field, text in given.items()}
             if key
             else {},
-            policy_exists=policy is UNSET or self._parts.policies.has_user_policy(policy),
+            policy_exists=rows.policy_exists,
             password_error=None if self._password is None else check_password(self._password),
             others_in_charge=rows.others_in_charge,
             domain_active=bool(rows.surroundings.domain_active),
@@ -249,6 +253,7 @@ class _Change:
         user_id = self._command.user_id
         if await self._rows(connection, state, lock=True) != rows:
             raise FactsChanged(user_id)
+        await hold_assigned(connection, self._parts.policies, writes)
         if self._encoded is not None:
             now = self._parts.clock.now()
             await live_logins.hold(connection, user_id, self._logins, now)

@@ -6,6 +6,7 @@ import asyncpg
 
 from services.users.account import Account, claims_of, decide_account, fingerprints
 from services.users.answers import SERVICE, FactsChanged, answer_once
+from services.users.assignments import hold_assigned, is_assignable
 from services.users.directory import Surroundings, surroundings
 from services.users.domain.user import PROJECTS_MAX, NewUser
 from services.users.indexing import index
@@ -81,7 +82,9 @@ class UserCreation:
             profile=account.seal_profile(command),
             domain_active=around.domain_active,
             projects=around.projects,
-            policy_exists=self._policies.has_user_policy(command.resource_policy),
+            policy_exists=await is_assignable(
+                self._log.pool, self._policies, "user", command.resource_policy
+            ),
             password_error=check_password(password),
         )
         projects = dict.fromkeys((*command.projects, *around.stores))
@@ -142,6 +145,7 @@ class UserCreation:
         asked = command.projects[: PROJECTS_MAX + 1]
         if await surroundings(connection, command.domain, asked, lock=True) != around:
             raise FactsChanged(account.user_id)
+        await hold_assigned(connection, self._policies, writes)
         await account.store(connection, self._vault, encoded)
         await index(connection, writes)
 

@@ -9,6 +9,7 @@ from services.users.keypairs import Keypairs
 from services.users.logins import Logins
 from services.users.passwords import Passwords
 from services.users.resealing import Resealing
+from services.users.retirement import Retirement
 from services.users.tenancy import Tenancy
 from services.users.totp import Totp
 from services.users.vault import Vault
@@ -31,10 +32,12 @@ from shared.contracts.users import (
     IssueKeypair,
     LogIn,
     LogOut,
+    ReinstatePolicy,
     RemoveProjectMember,
     RemoveTotp,
     ReportRateLimited,
     ResealSecrets,
+    RetirePolicy,
     RevealKeypair,
     SetProjectMember,
     SwitchMainKeypair,
@@ -89,8 +92,9 @@ def serve_people(
     changes: UserChanges,
     erasure: Erasure,
     tenancy: Tenancy,
+    retirement: Retirement,
 ) -> None:
-    """Register what becomes of users, domains and projects."""
+    """Register what becomes of users, domains, projects and the names of policies."""
     commands.handle(CreateUser, creation.create)
     commands.handle(ChangeUser, changes.change)
     commands.handle(EraseUser, erasure.erase)
@@ -100,6 +104,8 @@ def serve_people(
     commands.handle(ChangeProject, tenancy.change_project)
     commands.handle(SetProjectMember, tenancy.change_member)
     commands.handle(RemoveProjectMember, tenancy.change_member)
+    commands.handle(RetirePolicy, retirement.retire)
+    commands.handle(ReinstatePolicy, retirement.reinstate)
 
 
 async def serve(

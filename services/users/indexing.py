@@ -24,6 +24,8 @@ from shared.contracts.users import (
     KeypairRateLimitSet,
     LoginEnded,
     LoginStarted,
+    PolicyReinstated,
+    PolicyRetired,
     ProjectChanged,
     ProjectCreated,
     ProjectMemberAdded,
@@ -77,6 +79,11 @@ _MAIN: Final = "update keypairs set is_main = true where access_key = $1"
 
 _LOGIN: Final = "insert into logins (login_id, user_id, expires_at) values ($1, $2, $3)"
 _LOGIN_ENDED: Final = "delete from logins where login_id = $1"
+_RETIRED: Final = (
+    "insert into retired_policies (kind, name, created) values ($1, $2, $3)"
+    " on conflict (kind, name) do update set created = excluded.created"
+)
+_REINSTATED: Final = "delete from retired_policies where kind = $1 and name = $2"
 
 _Statement = tuple[str, tuple[Any, ...]]
 
@@ -91,7 +98,7 @@ async def index(connection: asyncpg.Connection, writes: Iterable[Write]) -> None
 
 def _statements(event: Event) -> tuple[_Statement, ...]:
     statements = _of_tenants(event) or _of_users(event) or _of_keypairs(event)
-    return statements or _of_logins(event)
+    return statements or _of_logins(event) or _of_policies(event)
 
 
 def _of_tenants(event: Event) -> tuple[_Statement, ...]:
@@ -157,6 +164,15 @@ def _of_logins(event: Event) -> tuple[_Statement, ...]:
             return ((_LOGIN, (event.login_id, event.user_id, event.expires_at)),)
         case LoginEnded():
             return ((_LOGIN_ENDED, (event.login_id,)),)
+    return ()
+
+
+def _of_policies(event: Event) -> tuple[_Statement, ...]:
+    match event:
+        case PolicyRetired():
+            return ((_RETIRED, (event.kind, event.name, event.created)),)
+        case PolicyReinstated():
+            return ((_REINSTATED, (event.kind, event.name)),)
     return ()
 
 

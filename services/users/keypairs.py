@@ -16,6 +16,7 @@ import msgspec
 from msgspec import UNSET
 
 from services.users import keypair_index
+from services.users.assignments import hold_assigned, is_assignable
 from services.users.domain import keypair
 from services.users.domain.keypair import DEFAULT_RATE_LIMIT, Facts, NewKeypair
 from services.users.indexing import index
@@ -145,7 +146,7 @@ class Keypairs:
         )
         facts = Facts(
             user_is_erased=holder.is_erased,
-            policy_exists=self._policies.has_keypair_policy(policy),
+            policy_exists=await is_assignable(self._log.pool, self._policies, "keypair", policy),
         )
         decided = KEYPAIR.decide(keypair.INITIAL, wish, facts)
         if isinstance(decided, Rejection):
@@ -165,7 +166,7 @@ class Keypairs:
         facts = Facts(
             main=main.access_key if main else None,
             user_is_erased=holder is not None and holder.is_erased,
-            policy_exists=self._knows_policy(command),
+            policy_exists=await self._may_have_policy(command),
         )
         if isinstance(command, ReportRateLimited):
             told = await keypair_index.limited_at(self._log.pool, stream)
@@ -176,10 +177,11 @@ class Keypairs:
         writes = _writes(stream, loaded.version, decided) if decided else []
         return _Decision(state.user_id, holder, writes)
 
-    def _knows_policy(self, command: Existing) -> bool:
+    async def _may_have_policy(self, command: Existing) -> bool:
         if not isinstance(command, ChangeKeypair) or command.resource_policy is UNSET:
             return True
-        return self._policies.has_keypair_policy(command.resource_policy)
+        policy = command.resource_policy
+        return await is_assignable(self._log.pool, self._policies, "keypair", policy)
 
     async def _settle(
         self,
@@ -216,6 +218,7 @@ class Keypairs:
             now = await keypair_index.holder(connection, decision.user_id, lock=True)
             if now != decision.before:
                 raise _Moved
+            await hold_assigned(connection, self._policies, decision.writes)
             await index(connection, decision.writes)
             if more is not None:
                 await more(connection)

@@ -1,9 +1,16 @@
 """Which policies exist, folded from the events of the policies service."""
 
+from msgspec import UNSET
+
 from shared.contracts.policies import (
+    KeypairPolicyChanged,
     KeypairPolicyCreated,
+    KeypairPolicyDeleted,
+    PolicyKind,
     ProjectPolicyCreated,
+    ProjectPolicyDeleted,
     UserPolicyCreated,
+    UserPolicyDeleted,
 )
 from shared.eventlog.records import Recorded
 from shared.kernel.rejections import Rejection, unavailable
@@ -11,33 +18,42 @@ from shared.observability.health import Check
 
 
 class KnownPolicies:
-    """A replica of what the users service must know about policies."""
+    """A replica of what the users service must know about policies.
+
+    It may be behind. Whether a policy may be given to somebody is decided by `assignments`.
+    """
 
     def __init__(self) -> None:
-        self._user_policies: set[str] = set()
-        self._keypair_policies: set[str] = set()
-        self._project_policies: set[str] = set()
+        self._created: dict[PolicyKind, dict[str, int]] = {"keypair": {}, "user": {}, "project": {}}
         self._default_keypair_policy: str | None = None
 
     def apply(self, _source: str, recorded: Recorded) -> None:
         """Take in one event of the policies service."""
         event = recorded.event
-        if isinstance(event, UserPolicyCreated):
-            self._user_policies.add(event.name)
-        elif isinstance(event, ProjectPolicyCreated):
-            self._project_policies.add(event.name)
-        elif isinstance(event, KeypairPolicyCreated):
-            self._keypair_policies.add(event.name)
-            if event.is_default:
+        match event:
+            case KeypairPolicyCreated():
+                self._created["keypair"][event.name] = recorded.position
+                if event.is_default:
+                    self._default_keypair_policy = event.name
+            case KeypairPolicyChanged(is_default=chosen) if chosen is not UNSET and chosen:
+                # that the one before is no longer the default is told as well, and says nothing new
                 self._default_keypair_policy = event.name
+            case UserPolicyCreated():
+                self._created["user"][event.name] = recorded.position
+            case ProjectPolicyCreated():
+                self._created["project"][event.name] = recorded.position
+            case KeypairPolicyDeleted():
+                self._created["keypair"].pop(event.name, None)
+            case UserPolicyDeleted():
+                self._created["user"].pop(event.name, None)
+            case ProjectPolicyDeleted():
+                self._created["project"].pop(event.name, None)
 
     @property
     def is_seeded(self) -> bool:
         """Tell whether the policies service has made its defaults; before, nothing is decided."""
-        return (
-            self._default_keypair_policy is not None
-            and bool(self._user_policies)
-            and bool(self._project_policies)
+        return self._default_keypair_policy is not None and all(
+            self._created[kind] for kind in ("user", "project")
         )
 
     def check(self) -> Check:
@@ -57,14 +73,6 @@ class KnownPolicies:
         """Return the keypair policy that new keypairs get."""
         return self._default_keypair_policy
 
-    def has_user_policy(self, name: str) -> bool:
-        """Tell whether a user policy may be assigned."""
-        return name in self._user_policies
-
-    def has_keypair_policy(self, name: str) -> bool:
-        """Tell whether a keypair policy may be assigned."""
-        return name in self._keypair_policies
-
-    def has_project_policy(self, name: str) -> bool:
-        """Tell whether a project policy may be assigned."""
-        return name in self._project_policies
+    def created(self, kind: PolicyKind, name: str) -> int | None:
+        """Return the position at which a policy was created, None when there is none."""
+        return self._created[kind].get(name)

@@ -13,6 +13,7 @@ from msgspec import UNSET
 
 from services.users import directory
 from services.users.answers import SERVICE, FactsChanged, answer_once
+from services.users.assignments import hold_assigned, is_assignable
 from services.users.directory import Connection
 from services.users.domain import domain, membership, project
 from services.users.domain.membership import MembershipCommand
@@ -93,7 +94,7 @@ class Tenancy:
                 project_id=project_id,
                 domain_active=ground.domain_active,
                 name_taken=ground.holder is not None,
-                policy_exists=self._policies.has_project_policy(command.resource_policy),
+                policy_exists=await self._may_have(command.resource_policy),
                 joining=ground.people,
             )
             decided = PROJECT.decide(project.INITIAL, command, facts)
@@ -115,11 +116,13 @@ class Tenancy:
         if names_policy and (unknown := self._policies.unknown()) is not None:
             return unknown
         stream = stream_name("project", command.project_id)
-        known = not names_policy or self._policies.has_project_policy(str(command.resource_policy))
 
         async def work() -> Outcome:
             with reaching_postgres():
                 state = await self._definition(self._log.pool, stream)
+            known = command.resource_policy is UNSET or await self._may_have(
+                command.resource_policy
+            )
             decided = PROJECT.decide(state, command, project.Change(policy_exists=known))
             if isinstance(decided, Rejection):
                 return decided
@@ -156,6 +159,9 @@ class Tenancy:
         stream = stream_name("project", project_id)
         return await self._append([Write(stream, None, decided)], context, check)
 
+    async def _may_have(self, policy: str) -> bool:
+        return await is_assignable(self._log.pool, self._policies, "project", policy)
+
     async def _ground(
         self, connection: Connection, command: CreateProject, *, lock: bool = False
     ) -> _Ground:
@@ -182,6 +188,7 @@ class Tenancy:
         async def store(connection: asyncpg.Connection) -> None:
             if check is not None:
                 await check(connection)
+            await hold_assigned(connection, self._policies, writes)
             try:
                 await index(connection, writes)
             except asyncpg.UniqueViolationError as beaten:
