@@ -1,6 +1,7 @@
 """Composes the scheduler: win the leadership, fold the log, then take commands."""
 
 import gc
+from typing import Final
 
 from services.scheduler.handlers import SessionHandlers
 from services.scheduler.leadership import Leadership
@@ -11,6 +12,7 @@ from services.scheduler.settings import SchedulerSettings
 from services.scheduler.specs import SpecMaker
 from services.scheduler.writer import Writer
 from shared.contracts.agents import Heartbeat
+from shared.contracts.base import ServiceName
 from shared.contracts.scheduler import (
     EnqueueSession,
     GetPendingQueue,
@@ -19,24 +21,28 @@ from shared.contracts.scheduler import (
     TerminateSession,
 )
 from shared.contracts.subjects import all_heartbeats
+from shared.eventlog.codec import EventCodec
 from shared.eventlog.codecs import codec_for
 from shared.eventlog.log import EventLog
 from shared.kernel.rejections import Rejection
 from shared.messaging import telemetry
 from shared.messaging.connection import on_reconnect
 from shared.messaging.desired import DesiredState
+from shared.observability.logging import get_logger
 from shared.projections.replica import Replica
 from shared.runtime.service import ServiceRuntime, run_service
 
-CATCH_UP_S = 10.0
+SOURCES: Final[tuple[ServiceName, ...]] = ("users", "agents", "policies")
+CATCH_UP_S: Final = 10.0
+log = get_logger(__name__)
 
 
 async def compose(runtime: ServiceRuntime) -> None:
     """Put the service together from its parts; the leader's part waits for the leadership."""
     event_log = await runtime.event_log(codec_for("scheduler"))
     scheduler = Scheduler(event_log, runtime.clock)
-    codecs = {"users": codec_for("users"), "agents": codec_for("agents")}
-    replica = Replica(runtime.nats, ("users", "agents"), codecs, scheduler.learn)
+    codecs: dict[str, EventCodec] = {source: codec_for(source) for source in SOURCES}
+    replica = Replica(runtime.nats, SOURCES, codecs, scheduler.learn)
     runtime.background("replica", replica.run())
     runtime.commands.follow(replica)
     runtime.health.add("replica", replica.check)
@@ -56,8 +62,9 @@ async def _lead(
     leadership = Leadership(event_log)
     epoch = await leadership.win()
     runtime.background("leadership", leadership.keep())
-    # judging with half of what is known of agents would refuse what is fine
-    await replica.caught_up(CATCH_UP_S)
+    # judging with half of what is known would refuse what is fine, and start what no limit allows
+    while not await replica.caught_up(CATCH_UP_S):
+        log.warning("replica_not_caught_up", problem=replica.check().detail)
     writer = Writer(
         event_log,
         await scheduler.fold(),
@@ -71,7 +78,7 @@ async def _lead(
     desired = DesiredState(runtime.nats)
     publisher = Publisher(
         desired,
-        SpecMaker(runtime.keyring(), epoch),
+        SpecMaker(runtime.keyring(), epoch, scheduler.limits.policies),
         broken=scheduler.cannot_start,
         lost=scheduler.compare_all,
     )
@@ -92,6 +99,7 @@ async def _serve(
         event_log,
         scheduler.agents,
         scheduler.users,
+        limits=scheduler.limits,
         keyring=runtime.keyring(),
         clock=runtime.clock,
     )

@@ -7,6 +7,7 @@ from services.scheduler.books import Books
 from services.scheduler.domain import enqueue as rules
 from services.scheduler.domain import session_rules
 from services.scheduler.domain.session import Session, SessionFact, evolve
+from services.scheduler.limits_view import LimitsView
 from services.scheduler.users_view import UsersView
 from services.scheduler.writer import Decide, Decision, Outcome, Writer
 from shared.contracts.base import Accepted
@@ -24,14 +25,10 @@ from shared.kernel.rejections import (
     unavailable,
 )
 from shared.messaging.commands import CommandContext
-from shared.observability.logging import get_logger
 from shared.security.environ import open_environ
 from shared.security.sealing import Keyring, SealBroken
 
-log = get_logger(__name__)
-
 REPORTS_MAX: Final = 1_000
-NEWCOMER_WAIT_S: Final = 1.0
 
 
 class SessionHandlers:
@@ -44,6 +41,7 @@ class SessionHandlers:
         agents: AgentsView,
         users: UsersView,
         *,
+        limits: LimitsView,
         keyring: Keyring,
         clock: Clock,
     ) -> None:
@@ -51,13 +49,12 @@ class SessionHandlers:
         self._log = event_log
         self._agents = agents
         self._users = users
+        self._limits = limits
         self._keyring = keyring
         self._clock = clock
 
     async def enqueue(self, command: EnqueueSession, context: CommandContext) -> Outcome:
         """Put sessions into a queue."""
-        if not await self._users.wait_for(command.user_id, command.project_id, NEWCOMER_WAIT_S):
-            log.info("enqueue_for_stranger", user_id=command.user_id)
         if (problem := self._environ_problem(command)) is not None:
             return all_invalid((problem,))
 
@@ -141,7 +138,8 @@ class SessionHandlers:
     def _facts(self, command: EnqueueSession, books: Books) -> rules.Facts:
         queue = books.queues.get(command.resource_group)
         user_id = command.user_id
-        agents = self._agents
+        agents, keypairs = self._agents, self._limits.keypairs
+        access_key = command.access_key or keypairs.main_of(user_id)
         return rules.Facts(
             group=queue.group if queue else None,
             architecture=agents.architecture_of(command.image, command.resource_group),
@@ -152,4 +150,8 @@ class SessionHandlers:
             is_name_taken=lambda name: (user_id, name) in books.names,
             impossible=lambda shape: agents.impossible(command.resource_group, shape),
             make_id=new_id,
+            access_key=access_key,
+            keypair_problem=keypairs.problem(user_id, access_key) if access_key else None,
+            limits=self._limits.of_keypair(access_key) if access_key else None,
+            pending=books.pending.of(access_key),
         )

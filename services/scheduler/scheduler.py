@@ -9,6 +9,7 @@ from services.scheduler.batch import SCHEDULER
 from services.scheduler.books import Books
 from services.scheduler.domain import resource_group, session_rules
 from services.scheduler.domain.session import SessionFact
+from services.scheduler.limits_view import LimitsView
 from services.scheduler.publisher import Publisher
 from services.scheduler.queue_view import QueueTeller
 from services.scheduler.reconciling import Reconciler
@@ -42,6 +43,7 @@ class Scheduler:
         self._clock = clock
         self.agents = AgentsView()
         self.users = UsersView()
+        self.limits = LimitsView()
         self._reconciler = Reconciler()
         self._writer: Writer | None = None
         self._publisher: Publisher | None = None
@@ -49,20 +51,31 @@ class Scheduler:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def fold(self) -> Books:
-        """Return the books as the log has them now, with the agents known now."""
+        """Return the books as the log has them now, with the agents and limits known now."""
         books = Books()
         async for recorded in self._log.fold_all():
             books.apply(recorded.event, recorded.meta.correlation_id)
-        for agent in self.agents.agents.values():
-            books.put_agent(agent)
+        self._tell(books)
         return books
 
     def learn(self, source: str, recorded: Recorded) -> None:
         """Take in an event of another service."""
-        if source == "users":
-            self.users.apply(recorded.event)
+        event = recorded.event
+        if source == "agents":
+            self._learn_of_agents(event)
             return
-        agent_id = self.agents.apply(recorded.event)
+        if source == "users":
+            self.users.apply(event)
+        self.limits.apply(event)
+        if self._writer is None:
+            return
+        books = self._writer.books
+        books.set_defaults(self.limits.defaults())
+        # what is allowed to start now starts now
+        self._writer.poke()
+
+    def _learn_of_agents(self, event: Event) -> None:
+        agent_id = self.agents.apply(event)
         if agent_id is None:
             return
         agent = self.agents.agents[agent_id]
@@ -78,12 +91,17 @@ class Scheduler:
     def open(self, writer: Writer, publisher: Publisher, teller: QueueTeller) -> None:
         """Start to act: from now on what others tell has consequences."""
         self._writer, self._publisher, self._teller = writer, publisher, teller
-        for agent in self.agents.agents.values():
-            writer.books.put_agent(agent)
+        self._tell(writer.books)
         self._later(_seed, "seed")
         for agent_id in self.agents.superseded:
             self._later(self._lose_superseded(agent_id), f"incarnation of {agent_id}")
         self.compare_all()
+
+    def _tell(self, books: Books) -> None:
+        """Put into the books all that others have told."""
+        for agent in self.agents.agents.values():
+            books.put_agent(agent)
+        books.set_defaults(self.limits.defaults())
 
     def compare_all(self) -> None:
         """Have the bucket compared with the books, between two commits."""
@@ -100,8 +118,7 @@ class Scheduler:
         if events:
             publisher.committed(books, events)
         else:
-            for agent in self.agents.agents.values():
-                books.put_agent(agent)
+            self._tell(books)
             publisher.compare_all(books)
         _live.set(len(books.sessions))
         for name, queue in books.queues.items():

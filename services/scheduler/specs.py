@@ -3,6 +3,7 @@
 import msgspec
 
 from services.scheduler.domain.session import Kernel, Session
+from services.scheduler.policies_view import PoliciesView
 from shared.contracts.base import Sealed
 from shared.contracts.kernels import KernelPresence, KernelSpec
 from shared.security.environ import open_environ, seal_for_node
@@ -10,11 +11,12 @@ from shared.security.sealing import Keyring
 
 
 class SpecMaker:
-    """Makes the desired state of kernels, under the leader's epoch."""
+    """Makes the desired state of kernels, under the leader's epoch and the settings of now."""
 
-    def __init__(self, keyring: Keyring, epoch: int) -> None:
+    def __init__(self, keyring: Keyring, epoch: int, policies: PoliciesView) -> None:
         self._keyring = keyring
         self._epoch = epoch
+        self._policies = policies
 
     def spec(self, session: Session, kernel: Kernel) -> KernelSpec:
         """Return what the node of a placed kernel shall do with it; `environ` is left out."""
@@ -40,6 +42,7 @@ class SpecMaker:
             grace_s=ending.grace_s if ending else 10,
             forced=ending.forced if ending else False,
             sudo=request.sudo,
+            image_auto_pull=self._policies.image_auto_pull,
             labels={"user": request.user_id, "project": request.project_id},
         )
 

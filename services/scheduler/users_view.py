@@ -1,6 +1,5 @@
 """What the scheduler knows of users and projects: a replica of the users service's events."""
 
-import asyncio
 from dataclasses import dataclass, field
 
 from msgspec import UNSET
@@ -44,13 +43,11 @@ class UsersView:
         self._users: dict[str, _User] = {}
         self._projects: dict[str, _Project] = {}
         self._closed_domains: set[str] = set()
-        self._moved = asyncio.Event()
 
     def apply(self, event: Event) -> None:
         """Take in the next event."""
         self._apply_to_users(event)
         self._apply_to_projects(event)
-        self._moved.set()
 
     def _apply_to_users(self, event: Event) -> None:
         match event:
@@ -78,23 +75,6 @@ class UsersView:
                 self._projects[event.project_id].members.add(event.user_id)
             case ProjectMemberRemoved():
                 self._projects[event.project_id].members.discard(event.user_id)
-
-    async def wait_for(self, user_id: str, project_id: str, timeout_s: float) -> bool:
-        """Wait for a user who may have been let in a moment ago; False: still is not."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                while not self._is_welcome(user_id, project_id):
-                    self._moved.clear()
-                    await self._moved.wait()
-        except TimeoutError:
-            return False
-        return True
-
-    def _is_welcome(self, user_id: str, project_id: str) -> bool:
-        project = self._projects.get(project_id)
-        if project is None or self.user_problem(user_id) is not None:
-            return False
-        return self.project_problem(user_id, project_id, project.domain) is None
 
     def user_problem(self, user_id: str) -> FieldError | None:
         """Return why a user may not have sessions."""

@@ -22,6 +22,7 @@ EndReason = Literal[
     "kernel-lost",
     "self-terminated",
 ]
+AutoPull = Literal["digest", "tag", "none"]
 KernelPhase = Literal["preparing", "running", "terminated", "failed"]
 
 
@@ -44,7 +45,8 @@ class KernelSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     `environ` is sealed under the node's own key. `goal` says whether the kernel shall run or be
     gone; a key that is absent means that the node may forget the kernel. A node of another
-    `incarnation` than the one named leaves the kernel alone.
+    `incarnation` than the one named leaves the kernel alone. `image_auto_pull` says when the image
+    is fetched: when its digest differs, when the tag is missing, never.
     """
 
     session_id: str
@@ -64,6 +66,7 @@ class KernelSpec(msgspec.Struct, frozen=True, kw_only=True):
     grace_s: int = 10
     forced: bool = False
     sudo: bool = False
+    image_auto_pull: AutoPull = "digest"
     labels: dict[str, str] = {}
 
 

@@ -6,11 +6,12 @@ from typing import Final
 
 import msgspec
 
+from services.scheduler.domain.quota import KeypairLimits, PendingUse, exceeded
 from services.scheduler.domain.resource_group import ResourceGroup
 from services.scheduler.placement.model import Shape, shape_of
 from services.scheduler.placement.reasons import Impossible
 from shared.contracts.scheduler import EnqueueSession, KernelRequest, SessionEnqueued
-from shared.kernel.rejections import FieldError, Rejection, all_invalid, conflict
+from shared.kernel.rejections import FieldError, Rejection, all_invalid, conflict, unavailable
 
 NAME_MAX: Final = 64
 COUNT_MAX: Final = 10_000
@@ -23,7 +24,8 @@ _NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What the rules look up. `architecture` None: nobody offers the image.
 
-    `user_problem` and `project_problem` say what is wrong with them, None when nothing is.
+    `user_problem`, `project_problem` and `keypair_problem` say what is wrong with them, None when
+    nothing is. `access_key` is the keypair whose `limits` hold, and `pending` what waits under it.
     """
 
     group: ResourceGroup | None
@@ -33,6 +35,10 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     is_name_taken: Callable[[str], bool]
     impossible: Callable[[Shape], Impossible | None]
     make_id: Callable[[], str]
+    access_key: str | None = None
+    keypair_problem: FieldError | None = None
+    limits: KeypairLimits | None = None
+    pending: PendingUse = PendingUse()
 
 
 def names_of(command: EnqueueSession) -> tuple[str, ...]:
@@ -51,6 +57,9 @@ def decide(command: EnqueueSession, facts: Facts) -> tuple[SessionEnqueued, ...]
         # one broken rule names itself, as the API promises for some of them
         only = errors[0] if len(errors) == 1 and wrong_facts else None
         return msgspec.structs.replace(refusal, code=only.code) if only else refusal
+    over = _over_quota(command, facts)
+    if over is not None:
+        return over
     names = names_of(command)
     taken = [name for name in names if facts.is_name_taken(name)]
     if taken:
@@ -66,7 +75,16 @@ def decide(command: EnqueueSession, facts: Facts) -> tuple[SessionEnqueued, ...]
     impossible = facts.impossible(shape)
     if impossible is not None:
         return _can_never_run(impossible)
-    return tuple(_enqueued(command, name, architecture, facts.make_id) for name in names)
+    return tuple(_enqueued(command, name, architecture, facts) for name in names)
+
+
+def _over_quota(command: EnqueueSession, facts: Facts) -> Rejection | None:
+    if facts.access_key is None:
+        return None
+    if facts.limits is None:
+        text = "The scheduler has not heard of the keypair's policy yet; try again."
+        return unavailable("policy_unknown", text)
+    return exceeded(command, facts.access_key, facts.limits, facts.pending)
 
 
 def _shape_errors(command: EnqueueSession) -> list[FieldError]:
@@ -132,7 +150,8 @@ def _command_errors(command: EnqueueSession) -> list[FieldError]:
 
 def _fact_errors(command: EnqueueSession, facts: Facts) -> list[FieldError]:
     """Return what is wrong with what the request refers to."""
-    errors = [problem for problem in (facts.user_problem, facts.project_problem) if problem]
+    problems = (facts.user_problem, facts.project_problem, facts.keypair_problem)
+    errors = [problem for problem in problems if problem]
     name = command.resource_group
     if facts.group is None:
         message = f"There is no resource group '{name[:64]}'."
@@ -168,23 +187,23 @@ def _can_never_run(impossible: Impossible) -> Rejection:
 
 
 def _enqueued(
-    command: EnqueueSession, name: str, architecture: str, make_id: Callable[[], str]
+    command: EnqueueSession, name: str, architecture: str, facts: Facts
 ) -> SessionEnqueued:
     requested = {slot: amount for slot, amount in command.resources.items() if amount}
     kernels = tuple(
         KernelRequest(
-            kernel_id=make_id(),
+            kernel_id=facts.make_id(),
             hostname=f"sub{number}" if number else "main1",
             requested=requested,
         )
         for number in range(command.cluster_size)
     )
     return SessionEnqueued(
-        session_id=make_id(),
+        session_id=facts.make_id(),
         name=name,
         session_type=command.session_type,
         user_id=command.user_id,
-        access_key=command.access_key,
+        access_key=facts.access_key,
         domain=command.domain,
         project_id=command.project_id,
         resource_group=command.resource_group,

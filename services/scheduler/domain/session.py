@@ -25,7 +25,7 @@ from shared.contracts.scheduler import (
     SessionTerminated,
     SessionTerminating,
 )
-from shared.kernel.slots import Slots
+from shared.kernel.slots import Slots, add
 
 Phase = Literal["waiting", "reserved", "running", "gone"]
 SessionFact = (
@@ -92,6 +92,11 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
         return self.status in TERMINAL_STATUSES
 
     @property
+    def total_slots(self) -> Slots:
+        """What all its kernels ask for together."""
+        return sum_of(self.request)
+
+    @property
     def main(self) -> Kernel:
         """The kernel whose command is the session's."""
         return self.kernels[0]
@@ -99,6 +104,14 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     def kernel(self, kernel_id: str) -> Kernel | None:
         """Return one of its kernels."""
         return next((each for each in self.kernels if each.kernel_id == kernel_id), None)
+
+
+def sum_of(event: SessionEnqueued) -> Slots:
+    """Return what all kernels of a session ask for together."""
+    total: Slots = {}
+    for kernel in event.kernels:
+        total = add(total, kernel.requested)
+    return total
 
 
 def begin(event: SessionEnqueued) -> Session:

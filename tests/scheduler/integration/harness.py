@@ -33,6 +33,7 @@ from shared.testing.services import ServiceProcess
 USER, PROJECT = "user-1", "project-1"
 META = Meta(actor=Actor(kind="user", id=USER), correlation_id="test")
 WAIT_S = 20.0
+PEERS = ("users", "agents", "policies")
 
 
 class Peer:
@@ -66,6 +67,7 @@ class World:
         self.session_ids: list[str] = []
         self.agents: Peer = None
         self.users: Peer = None
+        self.policies: Peer = None
 
     async def until(self, look: Callable[[], Any]) -> Any:
         """Look after each word of the scheduler until it is true; return what was found."""
@@ -167,7 +169,7 @@ async def world_of(
     """Give a running scheduler, with a user, a project and nothing else."""
     keyring = Keyring.generate()
     keyring.save(files / "master.json")
-    urls = await databases.shared_by("scheduler", "users", "agents")
+    urls = await databases.shared_by("scheduler", *PEERS)
     client = await connect(server.url, "tester")
     service = ServiceProcess(
         "scheduler",
@@ -182,7 +184,7 @@ async def world_of(
     world = World(service, keyring, client)
     await world.listen()
     pools = []
-    for name in ("users", "agents"):
+    for name in PEERS:
         pool = await open_pool(urls[name], name=f"test-{name}")
         pools.append(pool)
         event_log = EventLog(pool, codec_for(name))
@@ -212,9 +214,10 @@ async def world_of(
         yield world
     finally:
         await service.stop()
-        for peer in (world.users, world.agents):
-            peer.relay.cancel()
-        await asyncio.gather(world.users.relay, world.agents.relay, return_exceptions=True)
+        relays = [getattr(world, name).relay for name in PEERS]
+        for relay in relays:
+            relay.cancel()
+        await asyncio.gather(*relays, return_exceptions=True)
         await world.database.close()
         for pool in pools:
             pool.terminate()

@@ -1,7 +1,5 @@
 """Whom the scheduler lets have sessions, after what has become of users and projects."""
 
-import asyncio
-
 import pytest
 
 from services.scheduler.users_view import UsersView
@@ -83,28 +81,3 @@ def test_only_active_users_have_sessions() -> None:
     ):
         problem = after(*events).user_problem("u-1")
         assert (problem.code if problem else None) == code
-
-
-@pytest.mark.parametrize(
-    ("before", "news"),
-    [
-        ((PROJECT, USER), JOINED),
-        ((PROJECT, USER, JOINED, ASLEEP), AWAKE),
-        ((PROJECT, USER, JOINED, CLOSED), OPEN),
-        ((PROJECT, USER, JOINED, SHUT), BACK),
-    ],
-)
-async def test_who_is_let_in_at_this_moment_is_waited_for(
-    before: tuple[Event, ...], news: Event
-) -> None:
-    view = after(DOMAIN, *before)
-    waiting = asyncio.ensure_future(view.wait_for("u-1", "p-1", 20))
-    view.apply(ELSEWHERE)
-    await asyncio.sleep(0)
-    assert not waiting.done()
-    view.apply(news)
-    assert await waiting
-
-
-async def test_who_is_not_let_in_in_time_is_told_so() -> None:
-    assert not await after(PROJECT, USER).wait_for("u-1", "p-1", 0)
