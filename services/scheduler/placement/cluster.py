@@ -37,6 +37,14 @@ class Cluster:
                     index.add(row)
         return index
 
+    def close_group(self, group: str) -> None:
+        """Forget a group; its agents, if any, wait for one that has them."""
+        self.version += 1
+        index = self.indexes.pop(group, None)
+        if index is not None:
+            for agent_id in tuple(index.rows):
+                index.remove(agent_id)
+
     def put(self, agent: Agent) -> None:
         """Take over what is known of an agent now; what it holds stays as it is."""
         self.version += 1
