@@ -11,6 +11,7 @@ from services.gateway.live import LiveHub
 from services.gateway.telemetry.queues import Queues
 from shared.contracts.agents import AgentEvent, ImageDiscovered
 from shared.contracts.base import Event
+from shared.contracts.policies import SettingChanged, SettingReset
 from shared.contracts.scheduler import (
     ResourceGroupCreated,
     SessionCancelled,
@@ -122,6 +123,8 @@ class Follower:
             yield "images", event.key(), None
         elif recorded.stream.startswith(_POLICY_STREAMS):
             yield "policies", event.key(), None
+        elif isinstance(event, SettingChanged | SettingReset):
+            yield "settings", event.setting, None
         else:
             yield from _touched_people(recorded)
 

@@ -27,6 +27,7 @@ ACTIONS: Final = {
     "resource_groups": "resource-groups.list",
     "images": "images.list",
     "policies": "presets.list",
+    "settings": "settings.read",
     "system": "system.info",
 }
 _OBJECTS: Final = {"session": SESSIONS, "user": USERS}

@@ -69,6 +69,6 @@ def without_history(noun: str, query: str) -> Rejection | None:
         return None
     message = (
         f"There is no state of a {noun.replace('_', ' ')} in the past to show; its timeline tells"
-        " what has changed. Users and keypairs can be read `at` a moment."
+        " what has changed. Users, keypairs, policies and presets can be read `at` a moment."
     )
     return malformed("malformed_query", message, (FieldError("at", "no_history", message),))

@@ -1,4 +1,4 @@
-"""Resource policies and presets as documents: pure folds of the policies service's events."""
+"""Resource policies, presets and settings as documents: their tables, and how each begins."""
 
 from datetime import datetime
 from typing import Final
@@ -9,7 +9,9 @@ from services.gateway.documents.policies import (
     ProjectPolicyDocument,
     UserPolicyDocument,
 )
+from services.gateway.documents.settings import SettingDocument
 from services.gateway.projections.tables import Column, DocumentTable, times
+from services.gateway.projections.versions import VersionedTable
 from shared.contracts.policies import (
     KeypairPolicyCreated,
     PresetDefined,
@@ -18,7 +20,7 @@ from shared.contracts.policies import (
 )
 from shared.kernel.slots import render_limits, render_slots
 
-KEYPAIR_POLICIES: Final = DocumentTable(
+KEYPAIR_POLICIES: Final = VersionedTable(
     "keypair_policies",
     KeypairPolicyDocument,
     (
@@ -28,17 +30,17 @@ KEYPAIR_POLICIES: Final = DocumentTable(
         *times(),
     ),
 )
-USER_POLICIES: Final = DocumentTable(
+USER_POLICIES: Final = VersionedTable(
     "user_policies",
     UserPolicyDocument,
     (Column("name", "text", lambda policy: policy.name), *times()),
 )
-PROJECT_POLICIES: Final = DocumentTable(
+PROJECT_POLICIES: Final = VersionedTable(
     "project_policies",
     ProjectPolicyDocument,
     (Column("name", "text", lambda policy: policy.name), *times()),
 )
-PRESETS: Final = DocumentTable(
+PRESETS: Final = VersionedTable(
     "presets",
     PresetDocument,
     (
@@ -47,6 +49,7 @@ PRESETS: Final = DocumentTable(
         *times(),
     ),
 )
+SETTINGS: Final = DocumentTable("settings", SettingDocument, ())
 
 
 def keypair_policy(event: KeypairPolicyCreated, at: datetime) -> KeypairPolicyDocument:

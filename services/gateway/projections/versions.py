@@ -65,9 +65,12 @@ class VersionedTable(DocumentTable[D]):
 
 
 class _Version(NamedTuple, Generic[D]):
+    """How a document was from a moment `at` until another, None: it still is."""
+
     at: datetime
     document: D
     text: str
+    until: datetime | None = None
 
 
 class Versions(Generic[D]):
@@ -80,7 +83,8 @@ class Versions(Generic[D]):
         self._counted = table.tally.count(documents.values())
         self._last = {key: self._text(document) for key, document in documents.items()}
         self._opened: dict[str, list[_Version[D]]] = {}
-        self._ended: dict[str, datetime] = {}
+        self._left: dict[str, datetime] = {}  # when what is stored was so no more
+        self._gone: set[str] = set()
         self._erased: set[str] = set()
 
     def _text(self, document: D) -> str:
@@ -92,31 +96,45 @@ class Versions(Generic[D]):
             document = documents.get(key)
             if document is None:
                 if self._last.pop(key, None) is not None:
-                    self._ended[key] = at
+                    self._leave(key, at)
+                    self._gone.add(key)
                 continue
             copy = self._table.settled(document)
             text = self._table.encode(copy)
             if self._last.get(key) == text:
                 continue
+            self._leave(key, at)
+            self._gone.discard(key)
             self._last[key] = text
-            opened = self._opened.setdefault(key, [])
-            if opened and opened[-1].at == at:
-                opened.pop()  # one moment shows all that happened at it
-            opened.append(_Version(at, copy, text))
+            self._opened.setdefault(key, []).append(_Version(at, copy, text))
+
+    def _leave(self, key: str, at: datetime) -> None:
+        opened = self._opened.get(key)
+        if not opened:
+            if key in self._stored:
+                self._left.setdefault(key, at)
+        elif opened[-1].until is None:
+            opened[-1] = opened[-1]._replace(until=at)
 
     def erase(self, key: str) -> None:
         """Let every version of a document say nothing of the person."""
         self._erased.add(key)
 
     async def save(
-        self, tx: asyncpg.Connection, now: str, past: str, counts: str, documents: Mapping[str, D]
+        self,
+        tx: asyncpg.Connection,
+        now: str,
+        past: str,
+        counts: str | None,
+        documents: Mapping[str, D],
     ) -> None:
-        """Write what is to the table `now`, what was to `past`, and how many there are."""
+        """Write what is to the table `now`, what was to `past`, and how many to `counts`."""
         tally = self._table.tally
-        await tally.save(tx, counts, self._counted, tally.count(documents.values()))
+        if counts is not None:
+            await tally.save(tx, counts, self._counted, tally.count(documents.values()))
         await self._close(tx, now, past)
         await self._keep(tx, past)
-        await self._table.remove(tx, now, self._ended)
+        await self._table.remove(tx, now, self._gone)
         if documents:
             since = [self._since(key) for key in documents]
             await self._table.insert(
@@ -138,33 +156,26 @@ class Versions(Generic[D]):
 
     async def _close(self, tx: asyncpg.Connection, now: str, past: str) -> None:
         """Copy what is stored and about to be replaced, up to its first change."""
-        ends = {key: opened[0].at for key, opened in self._opened.items() if key in self._stored}
-        for key, at in self._ended.items():
-            if key in self._stored:
-                ends.setdefault(key, at)
-        if ends:
+        if self._left:
             names = self._table.names
             await tx.execute(
                 f"insert into {past} ({names}, valid_from, valid_to)"  # noqa: S608  # our constants
                 f" select {names}, valid_from, ends.at from {now}"
                 " join unnest($1::text[], $2::timestamptz[]) as ends(key, at) on id = ends.key"
                 " where valid_from < ends.at",
-                list(ends),
-                list(ends.values()),
+                list(self._left),
+                list(self._left.values()),
             )
 
     async def _keep(self, tx: asyncpg.Connection, past: str) -> None:
         """Write what was true within the batch only."""
-        spans: list[tuple[str, _Version[D], datetime]] = []
-        for key, opened in self._opened.items():
-            ends = [version.at for version in opened[1:]]
-            if key in self._ended:
-                ends.append(self._ended[key])
-            spans += [
-                (key, version, end)
-                for version, end in zip(opened, ends, strict=False)
-                if version.at < end
-            ]
+        spans = [
+            (key, version, version.until)
+            for key, opened in self._opened.items()
+            for version in opened
+            # one moment shows all that happened at it
+            if version.until is not None and version.at < version.until
+        ]
         if spans:
             await self._table.insert(
                 tx,

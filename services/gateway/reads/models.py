@@ -179,7 +179,8 @@ class ReadModels:
     ) -> list[str]:
         """Return (id, document) pairs of a noun with what is live in them, or was at a moment."""
         if at is not None and found:
-            return await self._past_decorators[resource.noun](found, at)
+            past = self._past_decorators.get(resource.noun)
+            return [text for _, text in found] if past is None else await past(found, at)
         decorator = self._decorators.get(resource.noun)
         if decorator is None or not found:
             return [text for _, text in found]

@@ -31,6 +31,7 @@ KEYPAIR_POLICIES: Final = Resource(
     },
     list_action="keypair-policies.list",
     read_action="keypair-policies.read",
+    versions="keypair_policy_versions",
 )
 USER_POLICIES: Final = Resource(
     noun="user_policy",
@@ -40,6 +41,7 @@ USER_POLICIES: Final = Resource(
     sights={},
     list_action="user-policies.list",
     read_action="user-policies.read",
+    versions="user_policy_versions",
 )
 PROJECT_POLICIES: Final = Resource(
     noun="project_policy",
@@ -49,6 +51,7 @@ PROJECT_POLICIES: Final = Resource(
     sights={},
     list_action="project-policies.list",
     read_action="project-policies.read",
+    versions="project_policy_versions",
 )
 PRESETS: Final = Resource(
     noun="preset",
@@ -58,4 +61,5 @@ PRESETS: Final = Resource(
     sights={},
     list_action="presets.list",
     read_action="presets.read",
+    versions="preset_versions",
 )
