@@ -15,6 +15,7 @@ from services.scheduler.domain import resource_group as groups
 from services.scheduler.domain import session as sessions
 from services.scheduler.domain.resource_group import ResourceGroup
 from services.scheduler.domain.session import Kernel, Session, SessionFact
+from services.scheduler.pending import Pending
 from services.scheduler.placement.cluster import Cluster
 from services.scheduler.placement.model import Agent, Waiting, shape_of
 from services.scheduler.placement.planner import GroupPlanner
@@ -22,7 +23,7 @@ from services.scheduler.placement.reasons import Explainer
 from shared.contracts.base import Event
 from shared.contracts.scheduler import (
     KernelTerminated,
-    ResourceGroupCreated,
+    ResourceGroupEvent,
     SessionEnqueued,
     SessionScheduled,
 )
@@ -44,6 +45,8 @@ class Books:
 
     def __init__(self, agents: Iterable[Agent] = ()) -> None:
         self.cluster = Cluster()
+        self.pending = Pending()
+        self.defaults = groups.Defaults()
         self.queues: dict[str, Queue] = {}
         self.sessions: dict[str, Session] = {}
         self.versions: dict[str, int] = {}
@@ -59,8 +62,8 @@ class Books:
         """Take in the next event of the log, and what request it goes back to."""
         stream = stream_name(event.AGGREGATE, event.key())
         self.versions[stream] = self.versions.get(stream, 0) + 1
-        if isinstance(event, ResourceGroupCreated):
-            self._open_group(event)
+        if isinstance(event, ResourceGroupEvent):
+            self._group_event(event)
         elif isinstance(event, SessionFact):
             if isinstance(event, SessionEnqueued):
                 self.correlations[event.session_id] = correlation_id
@@ -78,6 +81,14 @@ class Books:
         queue = self.queues.get(agent.group)
         if queue is not None:
             queue.planner.agent_changed(self.cluster.rows[agent.agent_id])
+
+    def set_defaults(self, defaults: groups.Defaults) -> None:
+        """Take over what holds now for groups that say nothing themselves."""
+        if defaults == self.defaults:
+            return
+        self.defaults = defaults
+        for queue in self.queues.values():
+            queue.planner.configure(queue.group.options_under(defaults))
 
     def kernels_on(self, agent_id: str) -> Iterator[tuple[Session, Kernel]]:
         """Walk the live kernels that have their place on an agent."""
@@ -109,18 +120,29 @@ class Books:
             "names": dict(self.names),
             "holdings": holdings,
             "waiting": waiting,
+            "pending": self.pending.state(),
             "on_agent": {key: sorted(found) for key, found in self.on_agent.items() if found},
         }
 
-    def _open_group(self, event: ResourceGroupCreated) -> None:
-        group = groups.evolve(None, event)
-        planner = GroupPlanner(group.options, self.cluster)
-        self.queues[event.name] = Queue(group, planner, Explainer(planner))
+    def _group_event(self, event: ResourceGroupEvent) -> None:
+        queue = self.queues.get(event.name)
+        group = groups.evolve(queue.group if queue else None, event)
+        if group is None:
+            self.queues.pop(event.name, None)
+            self.cluster.close_group(event.name)
+        elif queue is None:
+            planner = GroupPlanner(group.options_under(self.defaults), self.cluster)
+            self.queues[event.name] = Queue(group, planner, Explainer(planner))
+        else:
+            queue.planner.configure(group.options_under(self.defaults))
+            self.queues[event.name] = queue._replace(group=group)
 
     def _session_event(self, event: SessionFact) -> None:
         session_id = event.session_id
-        session = sessions.evolve(self.sessions.get(session_id), event)
-        self.sessions[session_id] = session
+        before = self.sessions.get(session_id)
+        session = self.sessions[session_id] = sessions.evolve(before, event)
+        if before is not None and before.status == "PENDING" != session.status:
+            self.pending.leave(session.request, session.total_slots)
         if isinstance(event, SessionEnqueued):
             self._wait(event)
         elif isinstance(event, SessionScheduled):
@@ -133,6 +155,7 @@ class Books:
     def _wait(self, event: SessionEnqueued) -> None:
         self._turn += 1
         self.names[event.user_id, event.name] = event.session_id
+        self.pending.enter(event, sessions.sum_of(event))
         kernel_ids = tuple(kernel.kernel_id for kernel in event.kernels)
         shape = shape_of(
             event.kernels[0].requested,
