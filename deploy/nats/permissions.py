@@ -74,6 +74,8 @@ def _service(name: str) -> tuple[list[str], list[str]]:
         publish += [_api(line, event_stream(name)) for line in _KEEPING]
     if name in {"agents", "scheduler"}:
         subscribe.append(all_heartbeats())
+    if name == "policies":
+        publish += [command_subject("users", kind) for kind in ("RetirePolicy", "ReinstatePolicy")]
     if name == "scheduler":
         publish += [f"tel.{name}.>", f"$KV.{DESIRED_BUCKET}.>"]
         publish += [_api(line, DESIRED_STREAM) for line in (*_READING, *_KEEPING)]

@@ -1,13 +1,24 @@
 """Composes the policies service."""
 
+from services.policies.deletion import Deletion
 from services.policies.seed import sow
+from shared.contracts.policies import DeletePolicy
+from shared.contracts.users import PolicyRetired
+from shared.eventlog.codec import EventCodec
 from shared.eventlog.codecs import codec_for
+from shared.processes.feed import EventFeed
 from shared.runtime.service import ServiceRuntime, run_service
 
 
 async def compose(runtime: ServiceRuntime) -> None:
     """Put the service together from its parts."""
-    await sow(await runtime.event_log(codec_for("policies")))
+    log = await runtime.event_log(codec_for("policies"))
+    await sow(log)
+    deletion = Deletion(log, runtime.command_client, runtime.clock)
+    runtime.commands.handle(DeletePolicy, deletion.delete)
+    retired = {"users": EventCodec("users", PolicyRetired)}
+    feed = EventFeed("deletions", log.pool, runtime.nats, retired, deletion.take)
+    runtime.background("deletions", feed.run())
 
 
 def main() -> int:
