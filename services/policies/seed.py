@@ -5,6 +5,7 @@ each exactly once; what an administrator has changed or deleted since is left al
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 from services.policies.domain import keypair_policy, preset, project_policy, user_policy
@@ -18,6 +19,8 @@ from shared.contracts.policies import (
     CreateProjectPolicy,
     CreateUserPolicy,
     DefinePreset,
+    KeypairPolicyChanged,
+    KeypairPolicyCreated,
     PoliciesEvent,
 )
 from shared.eventlog.log import EventLog
@@ -125,4 +128,23 @@ async def sow(log: EventLog) -> int:
             continue
         made += 1
         logger.info("seeded", what=seed.mark)
+    await claim_default(log)
     return made
+
+
+async def claim_default(log: EventLog) -> None:
+    """Let the default keypair policy hold the claim of it, in logs older than the claim."""
+    if await log.owner_of(*default_claim("")[:2]) is not None:
+        return
+    default: str | None = None
+    async for recorded in log.fold_all():
+        event = recorded.event
+        if (
+            isinstance(event, KeypairPolicyCreated | KeypairPolicyChanged)
+            and event.is_default is True
+        ):
+            default = event.name
+    if default is not None:
+        meta = Meta(actor=Actor(kind="service", id="policies"), correlation_id=new_id())
+        with suppress(ClaimTaken):  # another process was faster
+            await log.append([], meta, claims=[default_claim(default)])

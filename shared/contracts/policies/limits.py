@@ -176,7 +176,7 @@ class ChangeKeypairPolicy(Command, frozen=True, tag="ChangeKeypairPolicy"):
     """Change what is given of a keypair policy.
 
     `total_resource_slots` and the other maps are given whole. `is_default` can be taken over, not
-    given up: `default_needed` (409).
+    given up: `default_needed` (409). `check_only`: refuse what would be refused, change nothing.
     """
 
     SERVICE: ClassVar = "policies"
@@ -193,6 +193,7 @@ class ChangeKeypairPolicy(Command, frozen=True, tag="ChangeKeypairPolicy"):
     idle_timeout: int | UnsetType | None = UNSET
     allowed_hosts: dict[str, tuple[str, ...]] | UnsetType = UNSET
     max_priority: int | UnsetType | None = UNSET
+    check_only: bool = False
 
 
 class CreateUserPolicy(Command, frozen=True, tag="CreateUserPolicy"):
@@ -207,7 +208,7 @@ class CreateUserPolicy(Command, frozen=True, tag="CreateUserPolicy"):
 
 
 class ChangeUserPolicy(Command, frozen=True, tag="ChangeUserPolicy"):
-    """Change what is given of a user policy."""
+    """Change what is given of a user policy; `check_only`: only refuse what would be refused."""
 
     SERVICE: ClassVar = "policies"
     name: str
@@ -215,6 +216,7 @@ class ChangeUserPolicy(Command, frozen=True, tag="ChangeUserPolicy"):
     max_quota_scope_size: int | UnsetType | None = UNSET
     max_session_count_per_model_session: int | UnsetType | None = UNSET
     max_customized_image_count: int | UnsetType | None = UNSET
+    check_only: bool = False
 
 
 class CreateProjectPolicy(Command, frozen=True, tag="CreateProjectPolicy"):
@@ -228,13 +230,14 @@ class CreateProjectPolicy(Command, frozen=True, tag="CreateProjectPolicy"):
 
 
 class ChangeProjectPolicy(Command, frozen=True, tag="ChangeProjectPolicy"):
-    """Change what is given of a project policy."""
+    """Change what is given of a project policy; `check_only`: only refuse what would be refused."""
 
     SERVICE: ClassVar = "policies"
     name: str
     max_folder_count: int | UnsetType | None = UNSET
     max_quota_scope_size: int | UnsetType | None = UNSET
     max_network_count: int | UnsetType | None = UNSET
+    check_only: bool = False
 
 
 class DeletePolicy(Command, frozen=True, tag="DeletePolicy"):
