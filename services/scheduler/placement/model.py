@@ -53,6 +53,12 @@ class Shape(NamedTuple):
             return tuple((name, amount * self.kernels) for name, amount in self.slots)
         return self.slots
 
+    def total(self) -> tuple[tuple[str, int], ...]:
+        """Return what the whole session holds once it has its place."""
+        if self.kernels == 1:
+            return self.slots
+        return tuple((name, amount * self.kernels) for name, amount in self.slots)
+
     def nodes(self) -> int:
         """Return how many parts are placed one by one."""
         return self.kernels if self.mode == "multi-node" else 1
@@ -67,13 +73,19 @@ def shape_of(
 
 
 class Waiting(NamedTuple):
-    """A session that waits. `turn` grows with every enqueue of the log, so it is the age."""
+    """A session that waits. `turn` grows with every enqueue of the log, so it is the age.
+
+    `scopes` are the ledgers that it is charged to, such as `keypair:…`, `user:…`, `project:…` and
+    `domain:…`; `user` is whose share it counts for.
+    """
 
     session_id: str
     priority: int
     turn: int
     shape: Shape
     kernel_ids: tuple[str, ...]
+    user: str = ""
+    scopes: tuple[str, ...] = ()
 
 
 class KernelPlace(NamedTuple):

@@ -4,52 +4,69 @@ What is known not to fit stays known between passes: a shape that failed is *par
 something is freed that could hold a part of it. So an event costs what it changes, not the queue.
 """
 
-from heapq import heapify, heappop, heappush
-from typing import NamedTuple
-
 from services.scheduler.placement.cluster import Cluster
+from services.scheduler.placement.ledgers import Ledgers
+from services.scheduler.placement.line import Line
 from services.scheduler.placement.model import GroupOptions, Placed, Shape, Waiting
-from services.scheduler.placement.queue import Entry, FifoQueue, OrderKey
+from services.scheduler.placement.queue import Entry, Pass, WaitingQueue
 from services.scheduler.placement.rows import Row
 
 
-class Pass(NamedTuple):
-    """What a pass did. `finished` is false when it stopped at its limit and must go on."""
-
-    placed: tuple[Placed, ...]
-    finished: bool
-
-
 class GroupPlanner:
-    """A group's queue, with the agents of the group."""
+    """A group's queue, with the agents of the group and the ledgers of the whole cluster."""
 
-    def __init__(self, options: GroupOptions, cluster: Cluster) -> None:
+    def __init__(
+        self, options: GroupOptions, cluster: Cluster, ledgers: Ledgers | None = None
+    ) -> None:
         self.options = options
         self.cluster = cluster
+        self.ledgers = Ledgers() if ledgers is None else ledgers
         self.index = cluster.open_group(options.name, options.strategy)
-        self.queue = FifoQueue()
-        self.blocker: Entry | None = None
-        self.due = False
+        self.queue = _queue_for(options, self.ledgers)
+
+    @property
+    def due(self) -> bool:
+        """Whether something has changed that a pass must look at."""
+        return self.queue.due
+
+    @due.setter
+    def due(self, value: bool) -> None:
+        self.queue.due = value
+
+    @property
+    def blocker(self) -> Entry | None:
+        """The session that lets nobody pass, if there is one."""
+        return self.queue.blocker if isinstance(self.queue, Line) else None
 
     def configure(self, options: GroupOptions) -> None:
-        """Take over changed options; the next pass goes by them."""
+        """Take over changed options; the next pass goes by them, and no try is forgotten."""
+        waiting = sorted(self.queue, key=lambda entry: entry.session.turn)
+        tries = [self.queue.tries(entry) for entry in waiting]
+        for entry in waiting:
+            self.queue.discard(entry.session.session_id)
         self.options = options
         self.index = self.cluster.open_group(options.name, options.strategy)
+        self.queue = _queue_for(options, self.ledgers)
+        for entry, count in zip(waiting, tries, strict=True):
+            self.queue.add(entry.session, count)
         self.due = True
 
     def enqueue(self, session: Waiting) -> None:
-        """Let a session wait. Behind a blocked head nothing changes, so no pass is due."""
-        entry = self.queue.add(session)
-        blocker = self.blocker
-        if blocker is None or blocker.overtaken or entry.key < blocker.key:
-            self.due = True
+        """Let a session wait."""
+        self.queue.add(session)
 
     def withdraw(self, session_id: str) -> None:
-        """Take a session out of the queue, because it got a place or gave up."""
+        """Take a session out of the queue, because it gave up."""
+        self.queue.discard(session_id)
+
+    def scheduled(self, session_id: str) -> None:
+        """Note that a session has got its place, in this pass or in a former life of the books.
+
+        From now on its scopes are charged for it, until `Ledgers.refund`.
+        """
         entry = self.queue.discard(session_id)
-        if entry is not None and entry is self.blocker:
-            self.blocker = None
-            self.due = True
+        if entry is not None:
+            self.ledgers.charge(session_id, entry.lane.bill)
 
     def agent_changed(self, row: Row) -> None:
         """Note that an agent came, returned, or offers something else."""
@@ -70,63 +87,22 @@ class GroupPlanner:
                 and all(amount <= left.get(name, 0) for name, amount in shape.per_node())
             )
 
-        if self.queue.wake(may_fit):
-            self.due = True
+        self.queue.wake(may_fit)
 
     def wants_retry(self) -> bool:
         """Tell whether time must pass for someone: a blocked head that may yet be overtaken."""
-        return (
-            self.options.is_active
-            and self.blocker is not None
-            and self.options.retries_to_skip > 0
-            and self.queue.ends_behind(self.blocker)
-        )
+        queue = self.queue
+        return self.options.is_active and isinstance(queue, Line) and queue.wants_retry()
 
     def run(self, limit: int) -> Pass:
         """Place sessions in order until one blocks or `limit` are placed; reserves the places."""
         self.due = False
-        self.blocker = None
         if not self.options.is_active or not self.index.rows:
+            self.queue.stand_down()
             return Pass((), finished=True)
-        placed: list[Placed] = []
-        heads: list[tuple[OrderKey, Entry]] = []
-        for shape in self.queue.awake():
-            self._push_head(heads, shape)
-        heapify(heads)
-        while len(placed) < limit:
-            entry = self._next(heads)
-            if entry is None:
-                self.queue.passed(None)
-                return Pass(tuple(placed), finished=True)
-            found = self._try(entry)
-            if found is not None:
-                placed.append(found)
-                was_overtaken = entry.overtaken
-                self.queue.discard(entry.session.session_id)
-                if was_overtaken:
-                    self._push_head(heads, entry.session.shape)
-            elif not entry.overtaken and not self.index.offers(entry.session.shape):
-                self.queue.step_aside(entry)
-            elif not entry.overtaken:
-                self.blocker = entry
-                self.queue.passed(entry)
-                self.queue.tried(entry, self.options.retries_to_skip)
-                return Pass(tuple(placed), finished=True)
-        self.due = True
-        return Pass(tuple(placed), finished=False)
+        return self.queue.run(limit, self._place, self.index.offers)
 
-    def _push_head(self, heads: list[tuple[OrderKey, Entry]], shape: Shape) -> None:
-        entry = self.queue.first_overtaken(shape)
-        if entry is not None and shape not in self.queue.parked:
-            heappush(heads, (entry.key, entry))
-
-    def _next(self, heads: list[tuple[OrderKey, Entry]]) -> Entry | None:
-        fresh = self.queue.first_fresh()
-        if heads and (fresh is None or heads[0][0] < fresh.key):
-            return heappop(heads)[1]
-        return fresh
-
-    def _try(self, entry: Entry) -> Placed | None:
+    def _place(self, entry: Entry) -> Placed | None:
         session = entry.session
         if session.shape in self.queue.parked:
             return None
@@ -134,4 +110,9 @@ class GroupPlanner:
         if places is None:
             self.queue.parked.add(session.shape)
             return None
+        self.ledgers.charge(session.session_id, entry.lane.bill)
         return Placed(session.session_id, places)
+
+
+def _queue_for(options: GroupOptions, ledgers: Ledgers) -> WaitingQueue:
+    return Line(options.name, ledgers, retries_to_skip=options.retries_to_skip)

@@ -42,6 +42,9 @@ class Explainer:
             )
         if not planner.index.rows:
             return _no_agents(planner.cluster, name)
+        over = planner.ledgers.violations(entry.session)
+        if over:
+            return _over_limits(over)
         blocker = planner.blocker
         if blocker is not None and entry.key > blocker.key:
             return self._behind(blocker)
@@ -81,6 +84,17 @@ class Explainer:
             matching = self._planner.index.matching(shape)
             census = self._censuses[key] = Counter(row.free for row in matching)
         return census
+
+
+def _over_limits(violations: tuple[Violation, ...]) -> Reason:
+    """Say which limits are in the way, scope by scope."""
+    told: dict[str, list[str]] = {}
+    for one in violations:
+        told.setdefault(one.scope.partition(":")[0], []).append(
+            f"{one.slot} used {one.used}, requested {one.requested}, limit {one.limit}"
+        )
+    sentences = [f"The {kind}'s limit: {'; '.join(parts)}." for kind, parts in told.items()]
+    return Reason(code="over-limit", message=" ".join(sentences), violations=violations)
 
 
 def _explain(planner: GroupPlanner, shape: Shape, census: Counter[tuple[int, ...]]) -> Reason:
