@@ -3,6 +3,7 @@
 import gc
 from typing import Final
 
+from services.scheduler.groups import GroupHandlers
 from services.scheduler.handlers import SessionHandlers
 from services.scheduler.leadership import Leadership
 from services.scheduler.publisher import Publisher
@@ -14,6 +15,9 @@ from services.scheduler.writer import Writer
 from shared.contracts.agents import Heartbeat
 from shared.contracts.base import ServiceName
 from shared.contracts.scheduler import (
+    ChangeResourceGroup,
+    CreateResourceGroup,
+    DeleteResourceGroup,
     EnqueueSession,
     GetPendingQueue,
     PendingQueue,
@@ -106,6 +110,10 @@ async def _serve(
     runtime.commands.handle(EnqueueSession, handlers.enqueue)
     runtime.commands.handle(TerminateSession, handlers.terminate)
     runtime.commands.handle(ReportKernels, handlers.report)
+    groups = GroupHandlers(writer, lambda: scheduler.limits.policies.scheduler)
+    runtime.commands.handle(CreateResourceGroup, groups.handle)
+    runtime.commands.handle(ChangeResourceGroup, groups.handle)
+    runtime.commands.handle(DeleteResourceGroup, groups.handle)
 
     async def pending(query: GetPendingQueue) -> PendingQueue | Rejection:
         return await writer.read(lambda books: page(books, query, writer.position))

@@ -2,10 +2,12 @@
 
 from typing import Final
 
+import msgspec
+
 from services.scheduler.agents_view import AgentsView
 from services.scheduler.books import Books
 from services.scheduler.domain import enqueue as rules
-from services.scheduler.domain import session_rules
+from services.scheduler.domain import resource_group, session_rules
 from services.scheduler.domain.session import Session, SessionFact, evolve
 from services.scheduler.limits_view import LimitsView
 from services.scheduler.users_view import UsersView
@@ -59,7 +61,8 @@ class SessionHandlers:
             return all_invalid((problem,))
 
         def decide(books: Books) -> Decision | Rejection:
-            events = rules.decide(command, self._facts(command, books))
+            wish = self._in_a_group(command, books)
+            events = rules.decide(wish, self._facts(wish, books))
             if isinstance(events, Rejection):
                 return events
             return Decision(events, {"session_ids": [event.session_id for event in events]})
@@ -135,21 +138,34 @@ class SessionHandlers:
             return FieldError("environ", "does_not_open", "The environment was not sealed for us.")
         return None
 
+    def _in_a_group(self, command: EnqueueSession, books: Books) -> EnqueueSession:
+        """Return the command with the group that it means when it names none."""
+        if command.resource_group is not None:
+            return command
+        groups = (queue.group for queue in books.queues.values())
+        chosen = resource_group.choose(groups, command, self._access_key(command))
+        return msgspec.structs.replace(command, resource_group=chosen)
+
+    def _access_key(self, command: EnqueueSession) -> str | None:
+        return command.access_key or self._limits.keypairs.main_of(command.user_id)
+
     def _facts(self, command: EnqueueSession, books: Books) -> rules.Facts:
-        queue = books.queues.get(command.resource_group)
+        group = command.resource_group or ""
+        queue = books.queues.get(group)
         user_id = command.user_id
         agents, keypairs = self._agents, self._limits.keypairs
-        access_key = command.access_key or keypairs.main_of(user_id)
+        access_key = self._access_key(command)
         return rules.Facts(
             group=queue.group if queue else None,
-            architecture=agents.architecture_of(command.image, command.resource_group),
+            architecture=agents.architecture_of(command.image, group),
             user_problem=self._users.user_problem(user_id),
             project_problem=self._users.project_problem(
                 user_id, command.project_id, command.domain
             ),
             is_name_taken=lambda name: (user_id, name) in books.names,
-            impossible=lambda shape: agents.impossible(command.resource_group, shape),
+            impossible=lambda shape: agents.impossible(group, shape),
             make_id=new_id,
+            sees_all_groups=self._users.is_superadmin(user_id),
             access_key=access_key,
             keypair_problem=keypairs.problem(user_id, access_key) if access_key else None,
             limits=self._limits.of_keypair(access_key) if access_key else None,

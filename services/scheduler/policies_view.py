@@ -15,6 +15,7 @@ from shared.contracts.policies import (
     SettingReset,
     SettingValue,
 )
+from shared.contracts.scheduler import SchedulerType
 
 
 class PoliciesView:
@@ -38,6 +39,11 @@ class PoliciesView:
     def retries_to_skip(self) -> int:
         """How often a first in line is tried before others pass, unless its group says it."""
         return cast(int, self._setting("scheduler.retries_to_skip"))
+
+    @property
+    def scheduler(self) -> SchedulerType:
+        """What groups have that are created without a scheduler."""
+        return cast(SchedulerType, self._setting("scheduler.type"))
 
     @property
     def image_auto_pull(self) -> AutoPull:

@@ -85,15 +85,18 @@ class UsersView:
             return FieldError("user_id", "user_not_active", f"The user is {user.status}.")
         return None
 
+    def is_superadmin(self, user_id: str) -> bool:
+        """Tell whether a user is one of those who see everything."""
+        user = self._users.get(user_id)
+        return user is not None and user.role == "superadmin"
+
     def project_problem(self, user_id: str, project_id: str, domain: str) -> FieldError | None:
         """Return why a user may not have sessions in a project."""
         project = self._projects.get(project_id)
-        user = self._users.get(user_id)
         if project is None or project.domain != domain:
             message = f"There is no such project in the domain {domain[:64]}."
             return FieldError("project", "project_not_found", message)
-        is_super = user is not None and user.role == "superadmin"
-        if not is_super and user_id not in project.members:
+        if not self.is_superadmin(user_id) and user_id not in project.members:
             message = f"The user is not a member of the project {project.name}."
             return FieldError("project", "not_a_member", message)
         if domain in self._closed_domains:

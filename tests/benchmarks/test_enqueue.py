@@ -38,6 +38,7 @@ def enqueue_decision(name, size, group):
         access_key="AKIA0123456789ABCDEF",
         domain="default",
         project_id="p1",
+        resource_group="default",
         image="local/host:latest",
         resources={"cpu": 1000, "mem": 2**20},
         command=("sh", "-c", "echo hello"),

@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from services.scheduler.domain.entering import group_errors
 from services.scheduler.domain.quota import KeypairLimits, PendingUse, exceeded
 from services.scheduler.domain.resource_group import ResourceGroup
 from services.scheduler.placement.model import Shape, shape_of
@@ -35,6 +36,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     is_name_taken: Callable[[str], bool]
     impossible: Callable[[Shape], Impossible | None]
     make_id: Callable[[], str]
+    sees_all_groups: bool = False
     access_key: str | None = None
     keypair_problem: FieldError | None = None
     limits: KeypairLimits | None = None
@@ -152,16 +154,8 @@ def _fact_errors(command: EnqueueSession, facts: Facts) -> list[FieldError]:
     """Return what is wrong with what the request refers to."""
     problems = (facts.user_problem, facts.project_problem, facts.keypair_problem)
     errors = [problem for problem in problems if problem]
-    name = command.resource_group
-    if facts.group is None:
-        message = f"There is no resource group '{name[:64]}'."
-        errors.append(FieldError("resource_group", "resource_group_not_found", message))
-    elif not facts.group.is_active:
-        message = f"The resource group {name} is not active."
-        errors.append(FieldError("resource_group", "resource_group_inactive", message))
-    elif command.session_type not in facts.group.allowed_session_types:
-        message = f"{name} does not take {command.session_type} sessions."
-        errors.append(FieldError("type", "session_type_not_allowed", message))
+    group, sees_all = facts.group, facts.sees_all_groups
+    errors.extend(group_errors(command, group, facts.access_key, sees_all=sees_all))
     if facts.architecture is None:
         message = f"No agent offers the image '{command.image[:128]}'."
         errors.append(FieldError("image", "image_not_found", message))
@@ -206,7 +200,7 @@ def _enqueued(
         access_key=facts.access_key,
         domain=command.domain,
         project_id=command.project_id,
-        resource_group=command.resource_group,
+        resource_group=facts.group.name if facts.group else "",
         image=command.image,
         architecture=architecture,
         command=command.command,

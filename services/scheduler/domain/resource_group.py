@@ -97,7 +97,7 @@ class ResourceGroup(msgspec.Struct, frozen=True, kw_only=True):
         return GroupOptions(
             name=self.name,
             is_active=self.is_active,
-            strategy=_STRATEGIES[self.agent_selection_strategy],
+            strategy=_STRATEGIES.get(self.agent_selection_strategy, "dispersed"),
             retries_to_skip=defaults.retries_to_skip if retries is None else retries,
         )
 
@@ -216,7 +216,7 @@ def _delete(
             f"The group {state.name} is in use: move its agents elsewhere, let its sessions end, "
             "and allow nobody to enter it.",
             count=count,
-            references=msgspec.to_builtins(found),
+            references=[msgspec.to_builtins(one) for one in found],
         )
     return (ResourceGroupDeleted(name=state.name),)
 

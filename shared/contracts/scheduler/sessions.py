@@ -157,7 +157,8 @@ SessionsEvent: TypeAlias = (
 class EnqueueSession(Command, frozen=True, tag="EnqueueSession"):
     """Put `count` equal sessions into a queue; more than one are named `<name>-0` and so on.
 
-    `resources` is what each kernel asks for. The result holds `session_ids`, in order.
+    `resources` is what each kernel asks for. Without a group it is the default one if it takes
+    them, else the first by name that does. The result holds `session_ids`, in order.
     """
 
     SERVICE: ClassVar = "scheduler"
@@ -168,7 +169,7 @@ class EnqueueSession(Command, frozen=True, tag="EnqueueSession"):
     domain: str
     project_id: str
     image: str
-    resource_group: str = "default"
+    resource_group: str | None = None
     resources: Slots = {}
     command: tuple[str, ...] | None = None
     environ: Sealed | None = None

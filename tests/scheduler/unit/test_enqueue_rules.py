@@ -41,6 +41,7 @@ def command(**more):
         "access_key": None,
         "domain": "default",
         "project_id": "p1",
+        "resource_group": "default",
         "image": "img",
         "resources": {"cpu": 1000},
         "command": ("true",),
