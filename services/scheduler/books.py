@@ -14,9 +14,11 @@ import msgspec
 from services.scheduler.domain import resource_group as groups
 from services.scheduler.domain import session as sessions
 from services.scheduler.domain.resource_group import ResourceGroup
+from services.scheduler.domain.scopes import Ceiling, scopes_of
 from services.scheduler.domain.session import Kernel, Session, SessionFact
 from services.scheduler.pending import Pending
 from services.scheduler.placement.cluster import Cluster
+from services.scheduler.placement.ledgers import Ledgers
 from services.scheduler.placement.model import Agent, Waiting, shape_of
 from services.scheduler.placement.planner import GroupPlanner
 from services.scheduler.placement.reasons import Explainer
@@ -45,6 +47,7 @@ class Books:
 
     def __init__(self, agents: Iterable[Agent] = ()) -> None:
         self.cluster = Cluster()
+        self.ledgers = Ledgers()
         self.pending = Pending()
         self.defaults = groups.Defaults()
         self.queues: dict[str, Queue] = {}
@@ -81,6 +84,10 @@ class Books:
         queue = self.queues.get(agent.group)
         if queue is not None:
             queue.planner.agent_changed(self.cluster.rows[agent.agent_id])
+
+    def set_limits(self, scope: str, ceiling: Ceiling) -> None:
+        """Take over what a scope may hold from now on; who holds more keeps it."""
+        self.ledgers.set_limits(scope, ceiling.slots, ceiling.default, ceiling.max_sessions)
 
     def set_defaults(self, defaults: groups.Defaults) -> None:
         """Take over what holds now for groups that say nothing themselves."""
@@ -121,6 +128,7 @@ class Books:
             "holdings": holdings,
             "waiting": waiting,
             "pending": self.pending.state(),
+            "charged": self.ledgers.state(),
             "on_agent": {key: sorted(found) for key, found in self.on_agent.items() if found},
         }
 
@@ -131,7 +139,7 @@ class Books:
             self.queues.pop(event.name, None)
             self.cluster.close_group(event.name)
         elif queue is None:
-            planner = GroupPlanner(group.options_under(self.defaults), self.cluster)
+            planner = GroupPlanner(group.options_under(self.defaults), self.cluster, self.ledgers)
             self.queues[event.name] = Queue(group, planner, Explainer(planner))
         else:
             queue.planner.configure(group.options_under(self.defaults))
@@ -165,11 +173,19 @@ class Books:
             event.cluster_mode,
         )
         self.queues[event.resource_group].planner.enqueue(
-            Waiting(event.session_id, event.priority, self._turn, shape, kernel_ids)
+            Waiting(
+                event.session_id,
+                event.priority,
+                self._turn,
+                shape,
+                kernel_ids,
+                user=event.user_id,
+                scopes=scopes_of(event),
+            )
         )
 
     def _hold(self, session: Session) -> None:
-        self.queues[session.request.resource_group].planner.withdraw(session.session_id)
+        self.queues[session.request.resource_group].planner.scheduled(session.session_id)
         for kernel in session.kernels:
             place = kernel.place
             if place is not None:
@@ -191,6 +207,7 @@ class Books:
         for kernel in session.kernels:
             if kernel.is_live and kernel.place is not None:
                 self._release(session.session_id, kernel.kernel_id, kernel.place.agent_id)
+        self.ledgers.refund(session.session_id)
         del self.sessions[session.session_id]
         self.correlations.pop(session.session_id, None)
         self.ended[session.session_id] = None

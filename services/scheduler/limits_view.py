@@ -1,13 +1,18 @@
 """Which limits hold for whom: the policies of keypairs, the ceilings of projects and domains."""
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple
 
 from msgspec import UNSET
 
 from services.scheduler.domain.quota import KeypairLimits
 from services.scheduler.domain.resource_group import Defaults
-from services.scheduler.domain.scopes import domain_scope, keypair_scope, project_scope
+from services.scheduler.domain.scopes import (
+    CLOSED,
+    Ceiling,
+    domain_scope,
+    keypair_scope,
+    project_scope,
+)
 from services.scheduler.keypairs_view import KeypairsView
 from services.scheduler.policies_view import PoliciesView
 from shared.contracts.base import Event, Limits
@@ -15,21 +20,8 @@ from shared.contracts.policies import (
     KeypairPolicyChanged,
     KeypairPolicyCreated,
     KeypairPolicyDeleted,
-    Unspecified,
 )
 from shared.contracts.users import DomainChanged, DomainCreated, ProjectChanged, ProjectCreated
-
-
-class Ceiling(NamedTuple):
-    """What a scope may hold at once; null is unlimited."""
-
-    slots: Limits
-    default: Unspecified = "unlimited"
-    max_sessions: int | None = None
-
-
-# a keypair whose policy has not been heard of yet starts nothing: its limits are not known
-CLOSED: Final = Ceiling({}, max_sessions=0)
 
 
 class LimitsView:

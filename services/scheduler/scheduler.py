@@ -66,10 +66,12 @@ class Scheduler:
             return
         if source == "users":
             self.users.apply(event)
-        self.limits.apply(event)
+        scopes = self.limits.apply(event)
         if self._writer is None:
             return
         books = self._writer.books
+        for scope in scopes:
+            books.set_limits(scope, self.limits.ceiling(scope))
         books.set_defaults(self.limits.defaults())
         # what is allowed to start now starts now
         self._writer.poke()
@@ -102,6 +104,8 @@ class Scheduler:
         for agent in self.agents.agents.values():
             books.put_agent(agent)
         books.set_defaults(self.limits.defaults())
+        for scope in self.limits.scopes():
+            books.set_limits(scope, self.limits.ceiling(scope))
 
     def compare_all(self) -> None:
         """Have the bucket compared with the books, between two commits."""

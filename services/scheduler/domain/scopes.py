@@ -1,6 +1,22 @@
-"""The names under which use and limits are booked, such as `project:<id>`."""
+"""Where use and limits are booked: scopes such as `project:<id>`, and what each may hold."""
 
+from typing import Final, NamedTuple
+
+from shared.contracts.base import Limits
+from shared.contracts.policies import Unspecified
 from shared.contracts.scheduler import SessionEnqueued
+
+
+class Ceiling(NamedTuple):
+    """What a scope may hold at once; null is unlimited."""
+
+    slots: Limits
+    default: Unspecified = "unlimited"
+    max_sessions: int | None = None
+
+
+# a keypair whose policy has not been heard of yet starts nothing: its limits are not known
+CLOSED: Final = Ceiling({}, max_sessions=0)
 
 
 def keypair_scope(access_key: str) -> str:

@@ -42,11 +42,13 @@ class Peer:
     def __init__(self, event_log: EventLog, relay: asyncio.Task[None]) -> None:
         self.log = event_log
         self.relay = relay
+        self.position = 0
 
     async def say(self, *events: Event) -> None:
         for event in events:
             stream = f"{event.AGGREGATE}-{event.key()}"
-            await self.log.append([Write(stream, None, (event,))], META)
+            appended = await self.log.append([Write(stream, None, (event,))], META)
+            self.position = appended.last
 
 
 class World:
@@ -98,8 +100,10 @@ class World:
         await self.client.flush()
 
     async def send(self, command: Command, key: CommandKey | None = None) -> Reply:
+        # as the gateway does: what was said before holds for this command
+        seen = {name: getattr(self, name).position for name in ("users", "policies")}
         return await self.commands.send(
-            command, meta=META, idempotency=key, timeout_s=self.patience_s
+            command, meta=META, idempotency=key, timeout_s=self.patience_s, seen=seen
         )
 
     async def enqueue(self, name: str = "job", *, key: CommandKey | None = None, **more: Any):

@@ -3,7 +3,8 @@
 import pytest
 
 from services.scheduler.domain.resource_group import Defaults
-from services.scheduler.limits_view import CLOSED, Ceiling, LimitsView
+from services.scheduler.domain.scopes import CLOSED, Ceiling
+from services.scheduler.limits_view import LimitsView
 from shared.contracts.base import Event
 from shared.contracts.policies import (
     KeypairPolicyChanged,
