@@ -5,7 +5,11 @@ from typing import Final
 import msgspec
 
 from shared.contracts.base import Event
-from shared.contracts.scheduler import ResourceGroupCreated
+from shared.contracts.scheduler import (
+    ResourceGroupChanged,
+    ResourceGroupCreated,
+    ResourceGroupDeleted,
+)
 
 
 class ResourceGroups(msgspec.Struct, frozen=True):
@@ -20,10 +24,15 @@ INITIAL: Final = ResourceGroups()
 
 def evolve(state: ResourceGroups, event: Event) -> ResourceGroups:
     """Return the groups after an event; other events change nothing."""
-    if not isinstance(event, ResourceGroupCreated):
-        return state
-    default = event.name if event.is_default else state.default
-    return ResourceGroups(names=state.names | {event.name}, default=default)
+    match event:
+        case ResourceGroupCreated():
+            default = event.name if event.is_default else state.default
+            return ResourceGroups(names=state.names | {event.name}, default=default)
+        case ResourceGroupChanged(is_default=True):
+            return ResourceGroups(names=state.names, default=event.name)
+        case ResourceGroupDeleted():
+            return ResourceGroups(names=state.names - {event.name}, default=state.default)
+    return state
 
 
 def resolve(groups: ResourceGroups, wanted: str) -> str | None:

@@ -3,7 +3,12 @@
 from services.agents.domain import image, resource_group
 from services.agents.domain.image import HOST_IMAGE, HOST_MINIMUM, Discover
 from shared.contracts.agents import ImageDiscovered
-from shared.contracts.scheduler import ResourceGroupCreated
+from shared.contracts.base import Event
+from shared.contracts.scheduler import (
+    ResourceGroupChanged,
+    ResourceGroupCreated,
+    ResourceGroupDeleted,
+)
 from shared.eventlog.decider import Decider
 from shared.testing.spec import given
 
@@ -25,7 +30,7 @@ def test_another_image_brings_no_minimum_of_the_host():
     assert discovered.minimum == {}
 
 
-def groups(*created: ResourceGroupCreated) -> resource_group.ResourceGroups:
+def groups(*created: Event) -> resource_group.ResourceGroups:
     state = resource_group.INITIAL
     for event in created:
         state = resource_group.evolve(state, event)
@@ -47,3 +52,24 @@ def test_an_agent_that_names_no_existing_group_gets_the_default_one():
 def test_without_a_default_group_an_agent_without_a_group_is_not_let_in():
     assert resource_group.resolve(groups(ResourceGroupCreated(name="gpu")), "gone") is None
     assert resource_group.resolve(groups(), "default") is None
+
+
+def test_an_agent_falls_back_to_the_group_that_has_become_the_default():
+    known = groups(
+        ResourceGroupCreated(name="d", is_default=True),
+        ResourceGroupCreated(name="e"),
+        ResourceGroupChanged(name="d", is_default=False),
+        ResourceGroupChanged(name="e", is_default=True),
+        ResourceGroupChanged(name="d", description="was the default one"),
+    )
+    assert resource_group.resolve(known, "gone") == "e"
+    assert resource_group.resolve(known, "d") == "d"
+
+
+def test_an_agent_of_a_deleted_group_is_in_the_default_one():
+    known = groups(
+        ResourceGroupCreated(name="d", is_default=True),
+        ResourceGroupCreated(name="gpu"),
+        ResourceGroupDeleted(name="gpu"),
+    )
+    assert resource_group.resolve(known, "gpu") == "d"
