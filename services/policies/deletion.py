@@ -42,9 +42,9 @@ SEND_TIMEOUT_S: Final = 5.0
 PAUSE_MIN_S: Final = 0.1
 PAUSE_MAX_S: Final = 5.0
 CHANGED: Final = "policy_changed"
-_CREATED_AT: Final = (
-    "select position from events where stream = $1 and type = $2 and version <= $3"
-    " order by version desc limit 1"
+_POSITIONS: Final = (
+    "select coalesce(max(position) filter (where type = $2), 0), coalesce(max(position), 0)"
+    " from events where stream = $1 and version <= $3"
 )
 logger = get_logger(__name__)
 
@@ -81,11 +81,15 @@ KINDS: Final[dict[PolicyKind, _Kind]] = {
 
 
 class _Found(NamedTuple):
-    """A policy as it is: `created` is the position of its creation, 0 when there is none."""
+    """A policy as it is: `created` is the position of its creation, 0 when there is none.
+
+    `position` is that of the last thing that became of it.
+    """
 
     stream: str
     version: int
     created: int
+    position: int
     decided: tuple[Event, ...] | Rejection
 
 
@@ -163,8 +167,8 @@ class Deletion:
             wish,
             meta=context.meta,
             timeout_s=min(remaining_s, SEND_TIMEOUT_S),
-            # so that it gives nobody as the default what is retired because it is no longer
-            seen={SERVICE: await self._log.head()},
+            # a policy that is no longer the default is retired where another one is known to be
+            seen={SERVICE: found.position},
         )
 
     async def _finish(self, event: PolicyRetired, meta: Meta) -> bool:
@@ -194,11 +198,11 @@ class Deletion:
         loaded = await self._log.load(stream)
         decided = rules.decide(reduce(rules.evolve, loaded.events, rules.initial), name)
         with reaching_postgres():
-            created = await self._log.pool.fetchval(
-                _CREATED_AT, stream, rules.created.__name__, loaded.version
+            ((created, last),) = await self._log.pool.fetch(
+                _POSITIONS, stream, rules.created.__name__, loaded.version
             )
         gone = isinstance(decided, Rejection) and decided.kind == "not_found"
-        return _Found(stream, loaded.version, 0 if gone else created, decided)
+        return _Found(stream, loaded.version, 0 if gone else created, last, decided)
 
     async def _accept(self, writes: list[Write], meta: Meta, key: CommandKey | None) -> Accepted:
         appended = await self._log.append(writes, meta, command=key)

@@ -40,7 +40,7 @@ async def ground(
     await policies.start()
     client = await connect(server.url, "tester")
     environ = {**common, "QM_DATABASE_URL": urls["users"]}
-    yield Ground(environ, keyring, databases.as_admin(urls["users"]), client)
+    yield Ground(policies, environ, keyring, databases.as_admin(urls["users"]), client)
     await client.close()
     await policies.stop()
     await server.remove()

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -47,9 +47,12 @@ class Users:
         *,
         timeout_s: float = 20,
         by: str = "tester",
+        seen: Mapping[str, int] | None = None,
     ) -> Reply:
         meta = Meta(actor=Actor(kind="user", id=by), correlation_id=new_id())
-        return await self.commands.send(command, meta=meta, idempotency=key, timeout_s=timeout_s)
+        return await self.commands.send(
+            command, meta=meta, idempotency=key, timeout_s=timeout_s, seen=seen
+        )
 
     async def together(self, *commands: Command) -> list[Reply]:
         return await asyncio.gather(*(self.send(command) for command in commands))
@@ -100,14 +103,15 @@ class Users:
         ]
 
 
-async def blocked(connection: asyncpg.Connection) -> None:
+async def blocked(connection: asyncpg.Connection, role: str = "qm_users") -> None:
     """Wait until the service's transaction waits for the lock that the test holds."""
     async with asyncio.timeout(20):
         waiting = 0
         while not waiting:
             waiting = await connection.fetchval(
                 "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
-                " and usename = 'qm_users'"
+                " and usename = $1",
+                role,
             )
 
 
@@ -120,6 +124,7 @@ def rejected(reply: Reply) -> Rejection:
 class Ground:
     """Where users runs: servers, policies, keys, the credentials file, and a peer's connection."""
 
+    policies: ServiceProcess
     environ: dict[str, str]
     keyring: Keyring
     admin_url: str
