@@ -7,7 +7,7 @@ hears then that a policy was retired deletes it, or reinstates it when it is ano
 
 import asyncio
 from collections.abc import Callable
-from functools import reduce
+from functools import partial, reduce
 from typing import Any, Final, NamedTuple
 from weakref import WeakValueDictionary
 
@@ -26,18 +26,18 @@ from shared.contracts.policies import (
 from shared.contracts.users import PolicyRetired, ReinstatePolicy, RetirePolicy
 from shared.eventlog.codec import stream_name
 from shared.eventlog.log import EventLog
-from shared.eventlog.outcomes import CommandRepeated, IdempotencyMismatch, StreamConflict
+from shared.eventlog.outcomes import StreamConflict
 from shared.eventlog.pool import reaching_postgres
 from shared.eventlog.records import CommandKey, Recorded, Write
 from shared.kernel.cancellation import is_wanted
 from shared.kernel.clock import Clock
 from shared.kernel.rejections import Rejection, unavailable
+from shared.messaging.answering import answer_once
 from shared.messaging.command_client import CommandClient
 from shared.messaging.commands import CommandContext, Outcome
 from shared.observability.logging import get_logger
 
 SERVICE: Final = "policies"
-TRIES_MAX: Final = 4
 SEND_TIMEOUT_S: Final = 5.0
 PAUSE_MIN_S: Final = 0.1
 PAUSE_MAX_S: Final = 5.0
@@ -104,17 +104,10 @@ class Deletion:
 
     async def delete(self, command: DeletePolicy, context: CommandContext) -> Outcome:
         """Delete a policy that nothing uses; a repetition gets the first answer."""
-        try:
-            if context.idempotency is not None:
-                done = await self._log.find_command(context.idempotency)
-                if done is not None:
-                    return Accepted(service=SERVICE, position=done.position, result=done.result)
-            async with self._alone(command.kind, command.name):
-                return await self._delete(command, context)
-        except CommandRepeated as repeated:
-            return Accepted(service=SERVICE, position=repeated.done.position)
-        except IdempotencyMismatch as mismatch:
-            return mismatch.rejection
+        retired: list[int] = []  # what this command has had retired, by its creation
+        work = partial(self._delete, command, context, retired)
+        async with self._alone(command.kind, command.name):
+            return await answer_once(self._log, context.idempotency, work)
 
     async def take(self, recorded: Recorded) -> None:
         """Finish a deletion when its policy is retired; returns when nothing is left to do."""
@@ -132,27 +125,23 @@ class Deletion:
         """Return what keeps this process from doing the same twice; the log keeps the others."""
         return self._locks.setdefault((kind, name), asyncio.Lock())
 
-    async def _delete(self, command: DeletePolicy, context: CommandContext) -> Outcome:
-        retired: int | None = None
-        for _ in range(TRIES_MAX):
-            found = await self._load(command.kind, command.name)
-            if retired is not None and found.created != retired:
-                # somebody else has deleted it after we had it retired
-                return await self._accept([], context.meta, context.idempotency)
-            if isinstance(found.decided, Rejection):
-                return found.decided
-            reply = await self._retire(command, found, context)
-            if isinstance(reply, Rejected):
-                if reply.rejection.code == CHANGED:
-                    continue
-                return reply.rejection
-            retired = found.created
-            try:
-                write = Write(found.stream, found.version, found.decided)
-                return await self._accept([write], context.meta, context.idempotency)
-            except StreamConflict:
-                continue
-        return unavailable("busy", "Others are changing the policy at this moment; try again.")
+    async def _delete(
+        self, command: DeletePolicy, context: CommandContext, retired: list[int]
+    ) -> Outcome:
+        found = await self._load(command.kind, command.name)
+        if retired and found.created not in retired:
+            # somebody else has deleted it after we had it retired
+            return await self._accept([], context.meta, context.idempotency)
+        if isinstance(found.decided, Rejection):
+            return found.decided
+        reply = await self._retire(command, found, context)
+        if isinstance(reply, Rejected):
+            if reply.rejection.code == CHANGED:
+                raise StreamConflict(found.stream, found.version, found.version)
+            return reply.rejection
+        retired.append(found.created)
+        write = Write(found.stream, found.version, found.decided)
+        return await self._accept([write], context.meta, context.idempotency)
 
     async def _retire(self, command: DeletePolicy, found: _Found, context: CommandContext) -> Reply:
         remaining_s = context.remaining_s(self._clock.now())
