@@ -24,7 +24,7 @@ from shared.messaging.envelope import encode_meta
 # message of 1 MiB, headers included, and a subject of 4 KiB, in which a byte may become three.
 EVENT_BYTES_MAX: Final = 512 * 1024
 META_BYTES_MAX: Final = 64 * 1024
-STREAM_BYTES_MAX: Final = 512
+STREAM_BYTES_MAX: Final = 1100  # a name of 255 characters, in any script, behind its aggregate
 _PARAMETERS: Final = ", ".join(f"${number}" for number in range(1, 21))
 APPEND: Final = f"select * from log_append({_PARAMETERS})"  # noqa: S608  # constants only
 
