@@ -9,8 +9,6 @@ from services.policies.domain.limits import (
     amount_errors,
     changes,
     created,
-    host_errors,
-    name_errors,
     refused,
     slot_errors,
 )
@@ -24,6 +22,8 @@ from shared.contracts.policies import (
     KeypairPolicyDeleted,
     PoliciesEvent,
 )
+from shared.kernel.hosts import host_errors
+from shared.kernel.names import name_errors
 from shared.kernel.rejections import FieldError, Rejection, conflict, not_found
 
 NAME_MAX: Final = 64

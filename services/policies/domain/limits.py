@@ -13,20 +13,7 @@ from shared.kernel.slots import MAX_AMOUNT, MILLI, slot_name_error
 
 COUNT_MAX: Final = 2**31 - 1
 ENTRIES_MAX: Final = 64
-HOST_MAX: Final = 64
 WHOLE_DEVICES: Final = "cuda.device"
-PERMISSIONS: Final = frozenset(
-    {
-        "create-vfolder",
-        "modify-vfolder",
-        "delete-vfolder",
-        "mount-in-session",
-        "upload-file",
-        "download-file",
-        "invite-others",
-        "set-user-specific-permission",
-    }
-)
 # Rules that have a code of their own when nothing else is wrong.
 NAMED: Final = frozenset({"above_maximum", "whole_devices"})
 
@@ -36,15 +23,6 @@ E = TypeVar("E", bound=Event)
 def refused(errors: Sequence[FieldError]) -> Rejection:
     """Return one refusal of every field that breaks a rule."""
     return all_invalid(tuple(errors), NAMED)
-
-
-def name_errors(name: str, longest: int) -> Iterator[FieldError]:
-    """Yield what is wrong with the name of a policy or a preset; it stands in paths."""
-    if not 0 < len(name) <= longest:
-        yield FieldError("name", "length", f"A name has 1 to {longest} characters.")
-    elif not name.isprintable() or name != name.strip() or "/" in name or name in {".", ".."}:
-        text = "A name holds no control characters, no '/', and no spaces at its ends."
-        yield FieldError("name", "characters", text)
 
 
 def amount_errors(
@@ -84,26 +62,6 @@ def slot_errors(field: str, limits: Mapping[str, int | None] | UnsetType) -> Ite
         elif slot == WHOLE_DEVICES and amount % MILLI:
             text = f"{path}: give a whole number of devices; shares of them are cuda.shares."
             yield FieldError(path, "whole_devices", text)
-
-
-def host_errors(hosts: Mapping[str, tuple[str, ...]] | UnsetType) -> Iterator[FieldError]:
-    """Yield what is wrong with the storage hosts and with what may be done there."""
-    if hosts is UNSET:
-        return
-    if len(hosts) > ENTRIES_MAX:
-        yield FieldError("allowed_hosts", "too_many", f"Give at most {ENTRIES_MAX} storage hosts.")
-        return
-    for host, permissions in hosts.items():
-        path = f"allowed_hosts.{host[:HOST_MAX]}"
-        if not 0 < len(host) <= HOST_MAX or not host.isprintable():
-            text = f"A storage host's name has 1 to {HOST_MAX} characters, no control characters."
-            yield FieldError("allowed_hosts", "host_name", text)
-            continue
-        if len(set(permissions)) < len(permissions):
-            yield FieldError(path, "repeated", "Name each permission once.")
-        for permission in sorted(set(permissions) - PERMISSIONS):
-            text = f"'{permission[:64]}' is none of {', '.join(sorted(PERMISSIONS))}."
-            yield FieldError(path, "unknown_permission", text)
 
 
 def created(event: type[E], wish: msgspec.Struct) -> E:

@@ -5,7 +5,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from services.policies.domain.limits import name_errors, refused, slot_errors
+from services.policies.domain.limits import refused, slot_errors
 from shared.contracts.base import Event
 from shared.contracts.policies import (
     ChangePreset,
@@ -17,6 +17,7 @@ from shared.contracts.policies import (
     PresetDeleted,
 )
 from shared.kernel.changes import differing
+from shared.kernel.names import name_errors
 from shared.kernel.rejections import FieldError, Rejection, conflict, not_found
 
 NAME_MAX: Final = 64

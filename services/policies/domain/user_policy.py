@@ -5,7 +5,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from services.policies.domain.limits import amount_errors, changes, created, name_errors, refused
+from services.policies.domain.limits import amount_errors, changes, created, refused
 from services.policies.domain.maxima import Maxima, maximum_errors
 from shared.contracts.base import Event
 from shared.contracts.policies import (
@@ -16,6 +16,7 @@ from shared.contracts.policies import (
     UserPolicyCreated,
     UserPolicyDeleted,
 )
+from shared.kernel.names import name_errors
 from shared.kernel.rejections import FieldError, Rejection, conflict, not_found
 from shared.kernel.slots import MAX_AMOUNT
 

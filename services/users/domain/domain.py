@@ -5,10 +5,8 @@ from typing import TypeAlias
 import msgspec
 
 from services.users.domain.tenants import (
+    NAME_MAX,
     description_errors,
-    differing,
-    host_errors,
-    name_errors,
     slot_errors,
 )
 from shared.contracts.base import Event, Limits
@@ -20,6 +18,9 @@ from shared.contracts.users import (
     UsersEvent,
 )
 from shared.contracts.users.types import AllowedHosts
+from shared.kernel.changes import differing
+from shared.kernel.hosts import host_errors
+from shared.kernel.names import name_errors
 from shared.kernel.rejections import FieldError, Rejection, all_invalid, conflict, not_found
 
 
@@ -63,7 +64,7 @@ def decide(
 
 
 def _create(state: Domain, command: CreateDomain) -> tuple[UsersEvent, ...] | Rejection:
-    errors = (*name_errors(command.name), *_errors(command))
+    errors = (*name_errors(command.name, NAME_MAX), *_errors(command))
     if errors:
         return all_invalid(errors)
     if state.name is not None:

@@ -6,10 +6,8 @@ import msgspec
 
 from services.users.domain.refusals import refused
 from services.users.domain.tenants import (
+    NAME_MAX,
     description_errors,
-    differing,
-    host_errors,
-    name_errors,
     slot_errors,
 )
 from shared.contracts.base import Event, Limits
@@ -23,6 +21,9 @@ from shared.contracts.users import (
     UsersEvent,
 )
 from shared.contracts.users.types import AllowedHosts
+from shared.kernel.changes import differing
+from shared.kernel.hosts import host_errors
+from shared.kernel.names import name_errors
 from shared.kernel.rejections import FieldError, Rejection, conflict, not_found
 
 _CHANGEABLE = (
@@ -106,7 +107,10 @@ def decide(
 def _create(
     state: Project, command: CreateProject, facts: NewProject
 ) -> tuple[UsersEvent, ...] | Rejection:
-    errors = [*name_errors(command.name), *_errors(command, policy_exists=facts.policy_exists)]
+    errors = [
+        *name_errors(command.name, NAME_MAX),
+        *_errors(command, policy_exists=facts.policy_exists),
+    ]
     if facts.domain_active is None:
         text = f"There is no domain '{command.domain[:64]}'."
         errors.append(FieldError("domain", "unknown_domain", text))

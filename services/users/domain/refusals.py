@@ -19,13 +19,7 @@ NAMED: Final = frozenset(
 
 def refused(errors: Sequence[FieldError]) -> Rejection:
     """Return one refusal of all fields; when a named rule is all there is, its code is its own."""
-    codes = {error.code for error in errors}
-    refusal = all_invalid(tuple(errors))
-    if len(codes) > 1 or not codes <= NAMED:
-        return refusal
-    return Rejection(
-        kind=refusal.kind, code=codes.pop(), message=refusal.message, errors=refusal.errors
-    )
+    return all_invalid(tuple(errors), NAMED)
 
 
 def against(field: str, code: str, message: str) -> Rejection:

@@ -8,7 +8,6 @@ from msgspec import UNSET
 
 from services.users.domain.profile import text_errors
 from services.users.domain.refusals import erased, last_superadmin, own_account, refused
-from services.users.domain.tenants import differing
 from services.users.domain.user import KnownProject, User, project_errors, unknown_policy
 from shared.contracts.base import Sealed
 from shared.contracts.users import (
@@ -26,6 +25,7 @@ from shared.contracts.users import (
     UserStatus,
     UserTotpDisabled,
 )
+from shared.kernel.changes import differing
 from shared.kernel.rejections import FieldError, Rejection, not_found
 
 TEXTS: Final = ("username", "full_name", "description")
