@@ -2,8 +2,14 @@
 
 import msgspec
 
-from services.scheduler.placement.index import AgentIndex
-from services.scheduler.placement.model import Agent, DeviceShares, KernelPlace, Shape, Strategy
+from services.scheduler.placement.index import AgentIndex, ways_of
+from services.scheduler.placement.model import (
+    Agent,
+    DeviceShares,
+    GroupOptions,
+    KernelPlace,
+    Shape,
+)
 from services.scheduler.placement.rows import Row
 
 
@@ -27,13 +33,15 @@ class Cluster:
         self.indexes: dict[str, AgentIndex] = {}
         self.version = 0
 
-    def open_group(self, group: str, strategy: Strategy) -> AgentIndex:
-        """Return the index of a group, built anew when the strategy is another one."""
-        index = self.indexes.get(group)
-        if index is None or index.strategy != strategy:
-            index = self.indexes[group] = AgentIndex(strategy)
+    def open_group(self, options: GroupOptions) -> AgentIndex:
+        """Return the index of a group, built anew when agents are to be chosen in another way."""
+        ways = ways_of(options)
+        index = self.indexes.get(options.name)
+        if index is None or index.ways != ways:
+            self.version += 1
+            index = self.indexes[options.name] = AgentIndex(ways)
             for row in self.rows.values():
-                if row.agent.group == group and _usable(row.agent):
+                if row.agent.group == options.name and _usable(row.agent):
                     index.add(row)
         return index
 
@@ -91,6 +99,7 @@ class Cluster:
     ) -> tuple[KernelPlace, ...] | None:
         """Reserve places for all kernels of a shape, or none at all."""
         nodes = shape.nodes()
+        chosen_before = self._last_chosen(index, shape)
         each = len(kernel_ids) // nodes
         places: list[KernelPlace] = []
         for node in range(nodes):
@@ -99,13 +108,28 @@ class Cluster:
             if row is None or devices is None:
                 for place in places:
                     self.release(place.kernel_id)
+                index.last_chosen.update(chosen_before)
                 return None
+            index.chosen(row)
             for kernel_id, shares in zip(
                 kernel_ids[node * each : (node + 1) * each], devices, strict=True
             ):
                 self.hold(kernel_id, row.agent.agent_id, shape.slots, shares)
                 places.append(KernelPlace(kernel_id, row.agent.agent_id, shares))
         return tuple(places)
+
+    def _last_chosen(self, index: AgentIndex, shape: Shape) -> dict[str, str]:
+        """Return who was chosen last; after a restart, who holds what was handed out last."""
+        if index.ways.strategy != "roundrobin":
+            return {}
+        architecture = shape.architecture
+        if architecture not in index.last_chosen:
+            latest = (index.rows.get(one.agent_id) for one in reversed(self.holdings.values()))
+            last = next(
+                (row for row in latest if row and row.agent.architecture == architecture), None
+            )
+            index.last_chosen[architecture] = last.agent.agent_id if last else ""
+        return {architecture: index.last_chosen[architecture]}
 
     def _unlist(self, row: Row) -> None:
         index = self.indexes.get(row.agent.group)
@@ -120,6 +144,7 @@ class Cluster:
         sign: int,
     ) -> None:
         reserved = row.reserved
+        row.kernels += sign
         for name, amount in slots:
             total = reserved.get(name, 0) + sign * amount
             if total:

@@ -14,12 +14,18 @@ def is_whole(slot: str) -> bool:
 
 
 def allocate(
-    slot: str, amount: int, devices: Sequence[Device], used: Mapping[str, int]
+    slot: str,
+    amount: int,
+    devices: Sequence[Device],
+    used: Mapping[str, int],
+    *,
+    allows_fragmentation: bool = True,
 ) -> dict[str, int] | None:
     """Choose devices for `amount` of a slot; None when they can't give it.
 
     Whole devices must be untouched. A share goes to the device with the least remainder that
     can hold it; one that fits nowhere is spread over the fewest devices, as evenly as they allow.
+    Without fragmentation only what no empty device could give is spread, in equal parts.
     """
     rest = sorted(
         (device.amount - used.get(device.device_id, 0), device.device_id, device.amount)
@@ -31,6 +37,9 @@ def allocate(
     for left, device_id, _ in rest:
         if left >= amount:
             return {device_id: amount}
+    if not allows_fragmentation:
+        largest = max((full for _, _, full in rest), default=0)
+        return _equally(amount, largest, [(left, device_id) for left, device_id, _ in rest])
     return _spread(amount, [(left, device_id) for left, device_id, _ in rest if left >= QUANTUM])
 
 
@@ -43,6 +52,29 @@ def _whole(amount: int, rest: list[tuple[int, str, int]]) -> dict[str, int] | No
             chosen[device_id] = full
             amount -= full
     return chosen if amount == 0 else None
+
+
+def _equally(amount: int, largest: int, rest: list[tuple[int, str]]) -> dict[str, int] | None:
+    """Cut into parts that differ by a quantum at most, as few as empty devices would do."""
+    fewest = -(-amount // largest) if largest > 0 else 2
+    for count in range(max(fewest, 2) if amount > largest else len(rest) + 1, len(rest) + 1):
+        part = amount // count
+        part -= part % QUANTUM
+        missing = amount - part * count
+        larger = -(-missing // QUANTUM)
+        small = [device_id for left, device_id in rest if left >= part][: count - larger]
+        large = [
+            device_id
+            for left, device_id in rest
+            if left >= part + QUANTUM and device_id not in small
+        ][:larger]
+        if len(small) + len(large) == count:
+            chosen = dict.fromkeys(small, part)
+            for device_id in large:
+                chosen[device_id] = part + min(QUANTUM, missing)
+                missing -= QUANTUM
+            return chosen
+    return None
 
 
 def _spread(amount: int, rest: list[tuple[int, str]]) -> dict[str, int] | None:

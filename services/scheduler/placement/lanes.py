@@ -23,17 +23,29 @@ class Keeper(Protocol):
 class Lane:
     """The sessions of a lane: those that block when they fail, and those that others may pass.
 
-    While a limit holds the lane, none of them stands in line.
+    While it is not shown, because a limit holds it for one, none of them stands in line.
     """
 
-    __slots__ = ("_keeper", "accounts", "bill", "fresh", "held_by", "key", "overtaken", "shape")
+    __slots__ = (
+        "_keeper",
+        "accounts",
+        "bill",
+        "fresh",
+        "held_by",
+        "is_shown",
+        "key",
+        "overtaken",
+        "shape",
+        "user",
+    )
 
     def __init__(self, key: LaneKey, bill: Bill, keeper: Keeper) -> None:
         self.key = key
-        self.shape = key[0]
+        self.shape, self.user, _ = key
         self.accounts = bill.accounts[:-1]  # the last one is the user's share, which has no limit
         self.bill = bill
         self.held_by: Account | None = None
+        self.is_shown = True
         self.fresh: SortedKeys[OrderKey] = SortedKeys()
         self.overtaken: SortedKeys[OrderKey] = SortedKeys()
         self._keeper = keeper
@@ -106,6 +118,11 @@ class Entry:
     def tries_at(self, counted: int) -> int:
         """Return how often it was tried, given the count of its priority."""
         return self.tries + (counted - self._offset if self.overtaken else 0)
+
+    def step_in(self, counted: int) -> None:
+        """Let others pass no more; what was counted till here is kept."""
+        self.tries = self.tries_at(counted)
+        self.overtaken = False
 
 
 def _leave(watchers: dict[Needs, set[Watcher]], lane: Lane) -> None:

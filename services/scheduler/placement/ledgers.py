@@ -40,6 +40,7 @@ class Account:
         "scope",
         "sessions",
         "stuck",
+        "touched",
         "used",
     )
 
@@ -50,6 +51,7 @@ class Account:
         self.max_sessions: int | None = None
         self.held: dict[Needs, set[Watcher]] = {}
         self.stuck: dict[Needs, set[Watcher]] = {}
+        self.touched: set[str] | None = None  # where to note the scope when its use has changed
         self._slots: dict[str, int | None] = {}
         self._otherwise: int | None = None
 
@@ -111,6 +113,8 @@ class Account:
         for slot, amount in needs:
             used[slot] = used.get(slot, 0) + amount
         self.sessions += 1
+        if self.touched is not None:
+            self.touched.add(self.scope)
         if self.stuck:
             self._tell_reached()
 
@@ -124,6 +128,8 @@ class Account:
             else:
                 del used[slot]
         self.sessions -= 1
+        if self.touched is not None:
+            self.touched.add(self.scope)
         if self.held:
             self._tell_lifted()
 

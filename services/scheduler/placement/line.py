@@ -13,7 +13,7 @@ from heapq import heapify, heappop, heappush
 from services.scheduler.placement.lanes import Entry, Lane, OrderKey
 from services.scheduler.placement.ledgers import Ledgers
 from services.scheduler.placement.model import Placed, Shape, Waiting
-from services.scheduler.placement.queue import Pass, WaitingQueue
+from services.scheduler.placement.queue import Pass, Site, WaitingQueue
 from services.scheduler.placement.sorted_keys import SortedKeys
 
 
@@ -42,9 +42,7 @@ class Line(WaitingQueue):
         turn = -session.turn if self.is_newest_first else session.turn
         return (-session.priority, turn, session.session_id)
 
-    def run(
-        self, limit: int, place: Callable[[Entry], Placed | None], offers: Callable[[Shape], bool]
-    ) -> Pass:
+    def run(self, limit: int, site: Site) -> Pass:
         """Place sessions in order until one blocks or `limit` are placed."""
         self._block(None)
         placed: list[Placed] = []
@@ -63,12 +61,12 @@ class Line(WaitingQueue):
                 entry.lane.hold(account)
                 found = None
             else:
-                found = place(entry)
+                found = site.place(entry)
             if found is not None:
                 placed.append(found)
                 self.discard(entry.session.session_id)
             elif account is None and not entry.overtaken:
-                if offers(entry.lane.shape):
+                if site.offers(entry.lane.shape):
                     self._block(entry)
                     self._count(entry)
                     return Pass(tuple(placed), finished=True)
@@ -88,6 +86,10 @@ class Line(WaitingQueue):
         self.parked.difference_update(woken)
         if woken:
             self.due = True
+
+    def look_again(self, offers: Callable[[Shape], bool]) -> None:  # noqa: ARG002  # a pass asks
+        """Note that the agents are others, and with them what anybody offers."""
+        self.due = True
 
     def lifted(self, lane: Lane) -> None:
         """Let a lane stand in line again."""
@@ -165,7 +167,7 @@ class Line(WaitingQueue):
     def _arrived(self, entry: Entry) -> None:
         self._order.add(entry.key)
         lane = entry.lane
-        if lane.held_by is not None:
+        if not lane.is_shown:
             lane.fresh.add(entry.key)
             return
         _put(self._fresh, lane.fresh, entry.key)
@@ -179,18 +181,18 @@ class Line(WaitingQueue):
             self.due = True
         self._order.remove(entry.key)
         lane = entry.lane
-        is_shown = lane.held_by is None
         if not entry.overtaken:
-            _take(self._fresh, lane.fresh, entry.key, is_shown=is_shown)
+            _take(self._fresh, lane.fresh, entry.key, is_shown=lane.is_shown)
             return
         self._overtaken_in[entry.session.priority] -= 1
         heads = self._overtaken.setdefault(lane.shape, SortedKeys())
-        _take(heads, lane.overtaken, entry.key, is_shown=is_shown)
+        _take(heads, lane.overtaken, entry.key, is_shown=lane.is_shown)
         if not heads:
             del self._overtaken[lane.shape]
 
     def _hide(self, lane: Lane) -> None:
         """Take a lane out of the line."""
+        lane.is_shown = False
         first = lane.fresh.first()
         if first is not None:
             self._fresh.remove(first)
@@ -202,6 +204,7 @@ class Line(WaitingQueue):
                 del self._overtaken[lane.shape]
 
     def _show(self, lane: Lane) -> None:
+        lane.is_shown = True
         first = lane.fresh.first()
         if first is not None:
             self._fresh.add(first)

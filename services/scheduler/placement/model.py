@@ -1,10 +1,12 @@
 """The words of placement: agents, shapes of requests, waiting sessions, places."""
 
+from collections.abc import Iterable
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from shared.kernel.slots import Slots
 
-Strategy = Literal["dispersed", "concentrated"]
+Scheduler = Literal["fifo", "lifo", "drf"]
+Strategy = Literal["dispersed", "concentrated", "roundrobin", "legacy"]
 ClusterMode = Literal["single-node", "multi-node"]
 DeviceShares: TypeAlias = dict[str, dict[str, int]]
 
@@ -38,7 +40,8 @@ class Agent(NamedTuple):
 class Shape(NamedTuple):
     """What a session asks for; sessions of one shape share one answer about feasibility.
 
-    `slots` is what each kernel asks for, sorted by name; `kernels` how many there are.
+    `slots` is what each kernel asks for, sorted by name; `kernels` how many there are. When
+    agents are `designated`, no other will do.
     """
 
     slots: tuple[tuple[str, int], ...]
@@ -46,6 +49,15 @@ class Shape(NamedTuple):
     architecture: str
     kernels: int = 1
     mode: ClusterMode = "single-node"
+    designated: tuple[str, ...] = ()
+
+    def suits(self, agent: Agent) -> bool:
+        """Tell whether an agent has the image and is one of those asked for, full or not."""
+        return (
+            agent.architecture == self.architecture
+            and (agent.images is None or self.image in agent.images)
+            and (not self.designated or agent.agent_id in self.designated)
+        )
 
     def per_node(self) -> tuple[tuple[str, int], ...]:
         """Return what one node must have free to hold its part."""
@@ -65,11 +77,17 @@ class Shape(NamedTuple):
 
 
 def shape_of(
-    resources: Slots, image: str, architecture: str, kernels: int, mode: ClusterMode
+    resources: Slots,
+    image: str,
+    architecture: str,
+    kernels: int,
+    mode: ClusterMode,
+    designated: Iterable[str] = (),
 ) -> Shape:
     """Return the shape of a request; one kernel is always single-node."""
     slots = tuple(sorted((name, amount) for name, amount in resources.items() if amount > 0))
-    return Shape(slots, image, architecture, kernels, mode if kernels > 1 else "single-node")
+    mode = mode if kernels > 1 else "single-node"
+    return Shape(slots, image, architecture, kernels, mode, tuple(sorted(set(designated))))
 
 
 class Waiting(NamedTuple):
@@ -104,12 +122,20 @@ class Placed(NamedTuple):
 
 
 class GroupOptions(NamedTuple):
-    """How a resource group places; `retries_to_skip` 0 lets the first in line block for ever."""
+    """How a resource group places.
+
+    `retries_to_skip` is for FIFO; 0 lets the first in line block for ever. `max_containers` is how
+    many kernels an agent may have, None any number. `allows_fragmentation`: whether a share that
+    no single device can give may be spread over several.
+    """
 
     name: str
     is_active: bool = True
     strategy: Strategy = "dispersed"
     retries_to_skip: int = DEFAULT_RETRIES_TO_SKIP
+    scheduler: Scheduler = "fifo"
+    max_containers: int | None = None
+    allows_fragmentation: bool = True
 
 
 def slot_rank(name: str) -> tuple[int, str]:

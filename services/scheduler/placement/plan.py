@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from services.scheduler.placement.cluster import Cluster
+from services.scheduler.placement.ledgers import Ledgers
 from services.scheduler.placement.model import Agent, GroupOptions, Placed, Waiting
 from services.scheduler.placement.planner import GroupPlanner
 from services.scheduler.placement.reasons import Explainer
@@ -17,10 +18,18 @@ class Plan(NamedTuple):
     waiting: dict[str, Reason]
 
 
-def plan(options: GroupOptions, agents: Iterable[Agent], queue: Iterable[Waiting]) -> Plan:
-    """Plan one pass over a group's queue on agents that hold nothing else."""
+def plan(
+    options: GroupOptions,
+    agents: Iterable[Agent],
+    queue: Iterable[Waiting],
+    ledgers: Ledgers | None = None,
+) -> Plan:
+    """Plan one pass over a group's queue on agents that hold nothing else.
+
+    `ledgers` has the limits, and what the scopes hold already; what gets a place is charged to it.
+    """
     cluster = Cluster()
-    planner = GroupPlanner(options, cluster)
+    planner = GroupPlanner(options, cluster, ledgers)
     for agent in agents:
         cluster.put(agent)
     for session in queue:

@@ -8,8 +8,9 @@ from services.scheduler.placement.cluster import Cluster
 from services.scheduler.placement.ledgers import Ledgers
 from services.scheduler.placement.line import Line
 from services.scheduler.placement.model import GroupOptions, Placed, Shape, Waiting
-from services.scheduler.placement.queue import Entry, Pass, WaitingQueue
+from services.scheduler.placement.queue import Capacity, Entry, Pass, WaitingQueue
 from services.scheduler.placement.rows import Row
+from services.scheduler.placement.shares import Shares
 
 
 class GroupPlanner:
@@ -21,7 +22,7 @@ class GroupPlanner:
         self.options = options
         self.cluster = cluster
         self.ledgers = Ledgers() if ledgers is None else ledgers
-        self.index = cluster.open_group(options.name, options.strategy)
+        self.index = cluster.open_group(options)
         self.queue = _queue_for(options, self.ledgers)
 
     @property
@@ -40,12 +41,14 @@ class GroupPlanner:
 
     def configure(self, options: GroupOptions) -> None:
         """Take over changed options; the next pass goes by them, and no try is forgotten."""
-        waiting = sorted(self.queue, key=lambda entry: entry.session.turn)
+        if options == self.options:
+            return
+        waiting = sorted(self.queue.entries.values(), key=lambda entry: entry.session.turn)
         tries = [self.queue.tries(entry) for entry in waiting]
         for entry in waiting:
             self.queue.discard(entry.session.session_id)
         self.options = options
-        self.index = self.cluster.open_group(options.name, options.strategy)
+        self.index = self.cluster.open_group(options)
         self.queue = _queue_for(options, self.ledgers)
         for entry, count in zip(waiting, tries, strict=True):
             self.queue.add(entry.session, count)
@@ -71,20 +74,17 @@ class GroupPlanner:
     def agent_changed(self, row: Row) -> None:
         """Note that an agent came, returned, or offers something else."""
         self.freed(row)
-        self.due = True
+        self.queue.look_again(self.index.offers)
 
     def freed(self, row: Row) -> None:
         """Note that an agent has more room than before: wake what might fit there now."""
         if row.agent.agent_id not in self.index.rows:
             return
-        agent = row.agent
-        left = row.left()
+        free = dict(zip(self.index.slots, row.free, strict=True))
 
         def may_fit(shape: Shape) -> bool:
-            return (
-                agent.architecture == shape.architecture
-                and (agent.images is None or shape.image in agent.images)
-                and all(amount <= left.get(name, 0) for name, amount in shape.per_node())
+            return shape.suits(row.agent) and all(
+                amount <= free.get(name, 0) for name, amount in self.index.needs(shape)
             )
 
         self.queue.wake(may_fit)
@@ -100,9 +100,18 @@ class GroupPlanner:
         if not self.options.is_active or not self.index.rows:
             self.queue.stand_down()
             return Pass((), finished=True)
-        return self.queue.run(limit, self._place, self.index.offers)
+        return self.queue.run(limit, self)
 
-    def _place(self, entry: Entry) -> Placed | None:
+    def offers(self, shape: Shape) -> bool:
+        """Tell whether any agent has what a shape asks for, free or not."""
+        return self.index.offers(shape)
+
+    def capacity(self) -> Capacity:
+        """Return what the group's agents have of each slot in all."""
+        return self.index.capacity
+
+    def place(self, entry: Entry) -> Placed | None:
+        """Reserve for a session, and charge it to its scopes; None when it fits nowhere."""
         session = entry.session
         if session.shape in self.queue.parked:
             return None
@@ -115,4 +124,10 @@ class GroupPlanner:
 
 
 def _queue_for(options: GroupOptions, ledgers: Ledgers) -> WaitingQueue:
-    return Line(options.name, ledgers, retries_to_skip=options.retries_to_skip)
+    match options.scheduler:
+        case "drf":
+            return Shares(options.name, ledgers)
+        case "lifo":
+            return Line(options.name, ledgers, retries_to_skip=0, is_newest_first=True)
+        case _:
+            return Line(options.name, ledgers, retries_to_skip=options.retries_to_skip)

@@ -7,13 +7,15 @@ is freed that could hold a part of it. So neither costs a pass anything, however
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeAlias
 
 from services.scheduler.placement.lanes import Entry, Lane, OrderKey
 from services.scheduler.placement.ledgers import Ledgers
 from services.scheduler.placement.model import Placed, Shape, Waiting
 
-__all__ = ["Entry", "Pass", "WaitingQueue"]
+__all__ = ["Entry", "Pass", "Site", "WaitingQueue"]
+
+Capacity: TypeAlias = tuple[tuple[str, int], ...]
 
 
 class Pass(NamedTuple):
@@ -21,6 +23,19 @@ class Pass(NamedTuple):
 
     placed: tuple[Placed, ...]
     finished: bool
+
+
+class Site(Protocol):
+    """Where sessions get their places."""
+
+    def place(self, entry: Entry) -> Placed | None:
+        """Reserve for a session, and charge it to its scopes; None when it fits nowhere."""
+
+    def offers(self, shape: Shape) -> bool:
+        """Tell whether anybody has what a shape asks for, free or not."""
+
+    def capacity(self) -> Capacity:
+        """Return what there is of each slot in all."""
 
 
 class WaitingQueue(ABC):
@@ -79,10 +94,8 @@ class WaitingQueue(ABC):
         """Return where a session stands among those of its user."""
 
     @abstractmethod
-    def run(
-        self, limit: int, place: Callable[[Entry], Placed | None], offers: Callable[[Shape], bool]
-    ) -> Pass:
-        """Place up to `limit` sessions; `offers` tells whether anybody could ever hold a shape."""
+    def run(self, limit: int, site: Site) -> Pass:
+        """Place up to `limit` sessions."""
 
     @abstractmethod
     def stand_down(self) -> None:
@@ -91,6 +104,10 @@ class WaitingQueue(ABC):
     @abstractmethod
     def wake(self, fits: Callable[[Shape], bool]) -> None:
         """Let shapes be tried again for which `fits` says they might."""
+
+    @abstractmethod
+    def look_again(self, offers: Callable[[Shape], bool]) -> None:
+        """Note that the agents are others, and with them what anybody offers."""
 
     @abstractmethod
     def page(self, offset: int, limit: int) -> list[Entry]:
@@ -103,6 +120,10 @@ class WaitingQueue(ABC):
     @abstractmethod
     def tries(self, entry: Entry) -> int:
         """Return how often a session was tried in vain."""
+
+    def waits_for_own(self, entry: Entry) -> bool:  # noqa: ARG002  # where users have no lines
+        """Tell whether a session stands behind one of its own user that lacks resources."""
+        return False
 
     @abstractmethod
     def lifted(self, lane: Lane) -> None:

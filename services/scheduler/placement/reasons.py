@@ -28,7 +28,7 @@ class Explainer:
     def __init__(self, planner: GroupPlanner) -> None:
         self._planner = planner
         self._answers: dict[Shape, Reason] = {}
-        self._censuses: dict[tuple[str, str], Counter[tuple[int, ...]]] = {}
+        self._censuses: dict[tuple[str, str, tuple[str, ...]], Counter[tuple[int, ...]]] = {}
         self._version = -1
 
     def reason(self, entry: Entry) -> Reason:
@@ -48,6 +48,11 @@ class Explainer:
         blocker = planner.blocker
         if blocker is not None and entry.key > blocker.key:
             return self._behind(blocker)
+        if planner.queue.waits_for_own(entry):
+            return Reason(
+                code="behind-own-session",
+                message="An earlier session of the same user lacks resources and comes first.",
+            )
         if entry.overtaken or entry is blocker or entry.session.shape in planner.queue.parked:
             return self._lacking(entry.session.shape)
         return Reason(code="not-tried-yet", message="The next scheduling pass will try it.")
@@ -77,8 +82,8 @@ class Explainer:
         return answer
 
     def _census(self, shape: Shape) -> Counter[tuple[int, ...]]:
-        """Return how many agents that offer the image have exactly so much free."""
-        key = (shape.image, shape.architecture)
+        """Return how many agents that a shape suits have exactly so much free."""
+        key = (shape.image, shape.architecture, shape.designated)
         census = self._censuses.get(key)
         if census is None:
             matching = self._planner.index.matching(shape)
@@ -100,6 +105,12 @@ def _over_limits(violations: tuple[Violation, ...]) -> Reason:
 def _explain(planner: GroupPlanner, shape: Shape, census: Counter[tuple[int, ...]]) -> Reason:
     name = planner.options.name
     agents = census.total()
+    if not agents and shape.designated:
+        return Reason(
+            code="designated-agents-away",
+            message=f"It may run on {', '.join(shape.designated)} only, and none of them takes "
+            f"new sessions of {name} with {shape.image}.",
+        )
     if not agents:
         return Reason(
             code="no-agent-offers-image",
@@ -115,7 +126,7 @@ def _explain(planner: GroupPlanner, shape: Shape, census: Counter[tuple[int, ...
             counts[0 if at is None else free[at]] += count
         return counts
 
-    short = _shortages(shape, amounts)
+    short = _shortages(planner.index.needs(shape), amounts)
     violations = tuple(_violation(name, one) for one in short)
     if shape.nodes() > 1:
         return Reason(
@@ -136,10 +147,12 @@ def _explain(planner: GroupPlanner, shape: Shape, census: Counter[tuple[int, ...
     )
 
 
-def _shortages(shape: Shape, amounts: Callable[[str], Counter[int]]) -> list[_Short]:
+def _shortages(
+    needs: Iterable[tuple[str, int]], amounts: Callable[[str], Counter[int]]
+) -> list[_Short]:
     """Return the slots that are short; `amounts` gives how many agents have how much of one."""
     found = []
-    for slot, amount in shape.per_node():
+    for slot, amount in needs:
         counts = amounts(slot)
         lacking = {free: count for free, count in counts.items() if free < amount}
         if lacking:
@@ -198,17 +211,16 @@ def never_fits(agents: Iterable[Agent], group: str, shape: Shape) -> Impossible 
     empty = [
         agent.capacity
         for agent in agents
-        if agent.group == group
-        and not agent.gone
-        and agent.architecture == shape.architecture
-        and (agent.images is None or shape.image in agent.images)
+        if agent.group == group and not agent.gone and shape.suits(agent)
     ]
     if not empty:
         return None
     places = sum(_times(capacity, shape.per_node()) for capacity in empty)
     if places >= shape.nodes():
         return None
-    short = _shortages(shape, lambda slot: Counter(capacity.get(slot, 0) for capacity in empty))
+    short = _shortages(
+        shape.per_node(), lambda slot: Counter(capacity.get(slot, 0) for capacity in empty)
+    )
     if shape.nodes() > 1 and places:
         message = f"All agents of {group} together could hold {places} of {shape.nodes()} kernels."
     else:

@@ -6,6 +6,7 @@ agents are full.
 """
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable
 from typing import Final, TypeAlias
 
 from services.scheduler.placement.devices import allocate
@@ -20,15 +21,24 @@ RankKey: TypeAlias = tuple[int | str, ...]
 class Row:
     """An agent and what is handed out on it."""
 
-    __slots__ = ("agent", "devices_used", "free", "key", "pool", "reserved")
+    __slots__ = (
+        "agent",
+        "allows_fragmentation",
+        "devices_used",
+        "free",
+        "kernels",
+        "pool",
+        "reserved",
+    )
 
     def __init__(self, agent: Agent) -> None:
         self.agent = agent
         self.reserved: dict[str, int] = {}
         self.devices_used: dict[str, int] = {}
+        self.kernels = 0
+        self.allows_fragmentation = True
         self.free: tuple[int, ...] = ()
-        self.key: RankKey = ()
-        self.pool: RankedRows | None = None
+        self.pool: Pool | None = None
 
     def left(self) -> dict[str, int]:
         """Return what is free by slot; it may be negative after the agent has shrunk."""
@@ -50,7 +60,9 @@ class Row:
             for slot, amount in shape.slots:
                 if slot not in known:
                     continue
-                parts = allocate(slot, amount, devices, used)
+                parts = allocate(
+                    slot, amount, devices, used, allows_fragmentation=self.allows_fragmentation
+                )
                 if parts is None:
                     return None
                 shares[slot] = parts
@@ -80,9 +92,11 @@ class _Block:
 class RankedRows:
     """Rows that offer the same capabilities, in the order in which a strategy tries them."""
 
-    __slots__ = ("_blocks", "_lasts", "_spans")
+    __slots__ = ("_blocks", "_keys", "_lasts", "_rank", "_spans")
 
-    def __init__(self) -> None:
+    def __init__(self, rank: Callable[[Row], RankKey]) -> None:
+        self._rank = rank
+        self._keys: dict[str, RankKey] = {}
         self._blocks: list[_Block] = []
         self._lasts: list[RankKey] = []
         self._spans: list[list[int]] = []  # the peak of every SPAN blocks; none: to be measured
@@ -91,17 +105,21 @@ class RankedRows:
         """Tell whether there is any row."""
         return bool(self._blocks)
 
+    def key(self, row: Row) -> RankKey:
+        """Return where a row stands among others of the same order, also of other rankings."""
+        return self._keys[row.agent.agent_id]
+
     def add(self, row: Row) -> None:
-        """Put a row, whose key and free amounts are set, into its place."""
-        row.pool = self
+        """Put a row, whose free amounts are set, into its place."""
+        key = self._keys[row.agent.agent_id] = self._rank(row)
         if not self._blocks:
-            self._blocks.append(_Block([row.key], [row]))
-            self._lasts.append(row.key)
+            self._blocks.append(_Block([key], [row]))
+            self._lasts.append(key)
             return
-        at = min(bisect_left(self._lasts, row.key), len(self._blocks) - 1)
+        at = min(bisect_left(self._lasts, key), len(self._blocks) - 1)
         block = self._blocks[at]
-        within = bisect_right(block.keys, row.key)
-        block.keys.insert(within, row.key)
+        within = bisect_right(block.keys, key)
+        block.keys.insert(within, key)
         block.rows.insert(within, row)
         _raise(block.peak, row.free)
         if self._spans:
@@ -116,16 +134,14 @@ class RankedRows:
             self._lasts[at : at + 1] = [piece.keys[-1] for piece in halves]
             self._spans.clear()
         elif within == len(block.keys) - 1:
-            self._lasts[at] = row.key
+            self._lasts[at] = key
 
     def remove(self, row: Row) -> None:
-        """Take out a row under the key that it was added with."""
-        at = bisect_left(self._lasts, row.key)
+        """Take out a row, whatever it stands for now, from where it was put."""
+        key = self._keys.pop(row.agent.agent_id)
+        at = bisect_left(self._lasts, key)
         block = self._blocks[at]
-        within = bisect_left(block.keys, row.key)
-        if block.rows[within] is not row:
-            raise KeyError(row.agent.agent_id)
-        row.pool = None
+        within = bisect_left(block.keys, key)
         del block.keys[within]
         del block.rows[within]
         if not block.keys:
@@ -148,15 +164,18 @@ class RankedRows:
                 if peak[slot] < amount:
                     break
             else:
-                row = self._fit_among(max(at, number * SPAN), number, needs, (shape, kernels))
+                row = self._fit_among(
+                    max(at, number * SPAN), number, needs, (shape, kernels, start)
+                )
                 if row is not None:
                     return row
                 spans[number] = self._peak_of(number)
         return None
 
     def _fit_among(
-        self, first: int, span: int, needs: Needs, wanted: tuple[Shape, int]
+        self, first: int, span: int, needs: Needs, wanted: tuple[Shape, int, RankKey]
     ) -> Row | None:
+        shape, kernels, start = wanted
         for at in range(first, min((span + 1) * SPAN, len(self._blocks))):
             block = self._blocks[at]
             peak = block.peak
@@ -164,7 +183,10 @@ class RankedRows:
                 if peak[slot] < amount:
                     break
             else:
-                row = _fit_in(block.rows, needs, *wanted)
+                rows = block.rows
+                if block.keys[0] < start:
+                    rows = rows[bisect_left(block.keys, start) :]
+                row = fit_in(rows, needs, shape, kernels)
                 if row is not None:
                     return row
                 block.measure()
@@ -186,7 +208,50 @@ def _raise(peak: list[int], free: tuple[int, ...]) -> None:
             peak[slot] = amount
 
 
-def _fit_in(rows: list[Row], needs: Needs, shape: Shape, kernels: int) -> Row | None:
+class Pool:
+    """Agents of equal capabilities, ranked in every order in which requests look at them."""
+
+    __slots__ = ("_rankings", "rows")
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Row] = {}
+        self._rankings: dict[tuple[int, ...], RankedRows] = {}
+
+    def ranking(self, columns: tuple[int, ...], rank: Callable[[Row], RankKey]) -> RankedRows:
+        """Return the ranking by some columns of what is free, made when it is asked for first."""
+        ranking = self._rankings.get(columns)
+        if ranking is None:
+            ranking = self._rankings[columns] = RankedRows(rank)
+            for row in self.rows.values():
+                ranking.add(row)
+        return ranking
+
+    def add(self, row: Row) -> None:
+        """Take in a row, whose free amounts are set."""
+        row.pool = self
+        self.rows[row.agent.agent_id] = row
+        for ranking in self._rankings.values():
+            ranking.add(row)
+
+    def remove(self, row: Row) -> None:
+        """Let a row go."""
+        row.pool = None
+        del self.rows[row.agent.agent_id]
+        for ranking in self._rankings.values():
+            ranking.remove(row)
+
+    def move(self, row: Row, free: tuple[int, ...]) -> None:
+        """Rank a row anew with what is free on it now."""
+        rankings = self._rankings.values()
+        for ranking in rankings:
+            ranking.remove(row)
+        row.free = free
+        for ranking in rankings:
+            ranking.add(row)
+
+
+def fit_in(rows: Iterable[Row], needs: Needs, shape: Shape, kernels: int) -> Row | None:
+    """Return the first row that has what is needed, also of devices that fit together."""
     for row in rows:
         free = row.free
         for slot, amount in needs:

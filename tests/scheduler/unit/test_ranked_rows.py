@@ -22,8 +22,11 @@ SHAPE = Shape((), "img", "x86_64")
 def row_of(number, free):
     row = rows.Row(Agent(f"a{number:02}", "default", "x86_64", {}))
     row.free = free
-    row.key = (*free, row.agent.agent_id)
     return row
+
+
+def rank(row):
+    return (*row.free, row.agent.agent_id)
 
 
 @settings(max_examples=300, deadline=None)
@@ -32,18 +35,18 @@ def test_the_first_that_fits_is_the_one_a_walk_over_all_finds(steps, block_max, 
     sizes = rows.BLOCK_MAX, rows.SPAN
     rows.BLOCK_MAX, rows.SPAN = block_max, span
     try:
-        ranked, known = rows.RankedRows(), {}
+        ranked, known = rows.RankedRows(rank), {}
         for kind, number, cpu, mem in steps:
             if kind == "find":
                 needs = ((CPU, cpu), (MEM, mem))
                 start = (min(number, cpu),)  # nothing before it can fit
                 fitting = [
-                    row.key
+                    rank(row)
                     for row in known.values()
                     if row.free[CPU] >= cpu and row.free[MEM] >= mem
                 ]
                 found = ranked.first_fit(needs, SHAPE, 1, start)
-                assert (found.key if found else None) == min(fitting, default=None)
+                assert (rank(found) if found else None) == min(fitting, default=None)
                 continue
             if number in known:
                 ranked.remove(known.pop(number))
