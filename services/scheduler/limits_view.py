@@ -72,7 +72,10 @@ class LimitsView:
 
     def defaults(self) -> Defaults:
         """Return what the settings say for groups that say nothing themselves."""
-        return Defaults(retries_to_skip=self.policies.retries_to_skip)
+        return Defaults(
+            retries_to_skip=self.policies.retries_to_skip,
+            max_containers=self.policies.max_containers_per_agent,
+        )
 
     def _tenant(
         self, scope: str, event: DomainCreated | DomainChanged | ProjectCreated | ProjectChanged

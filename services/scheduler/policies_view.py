@@ -41,6 +41,11 @@ class PoliciesView:
         return cast(int, self._setting("scheduler.retries_to_skip"))
 
     @property
+    def max_containers_per_agent(self) -> int | None:
+        """How many kernels an agent may have; None is any number."""
+        return cast(int | None, self._setting("max_containers_per_agent"))
+
+    @property
     def scheduler(self) -> SchedulerType:
         """What groups have that are created without a scheduler."""
         return cast(SchedulerType, self._setting("scheduler.type"))

@@ -10,7 +10,6 @@ from services.scheduler.domain.group_rules import field_errors, in_order, only_f
 from services.scheduler.placement.model import (
     DEFAULT_RETRIES_TO_SKIP,
     GroupOptions,
-    Strategy,
 )
 from shared.contracts.base import Sealed
 from shared.contracts.kernels import SessionType
@@ -34,10 +33,6 @@ from shared.kernel.rejections import Rejection, all_invalid, conflict, not_found
 
 DEFAULT_GROUP: Final = "default"
 REFERENCES_MAX: Final = 20
-_STRATEGIES: Final[dict[str, Strategy]] = {
-    "dispersed": "dispersed",
-    "concentrated": "concentrated",
-}
 _FIELDS: Final = (
     "description",
     "is_active",
@@ -61,6 +56,7 @@ class Defaults(NamedTuple):
     """What holds where a group says nothing itself, as the system settings have it."""
 
     retries_to_skip: int = DEFAULT_RETRIES_TO_SKIP
+    max_containers: int | None = None
 
 
 class ResourceGroup(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,8 +93,11 @@ class ResourceGroup(msgspec.Struct, frozen=True, kw_only=True):
         return GroupOptions(
             name=self.name,
             is_active=self.is_active,
-            strategy=_STRATEGIES.get(self.agent_selection_strategy, "dispersed"),
+            strategy=self.agent_selection_strategy,
             retries_to_skip=defaults.retries_to_skip if retries is None else retries,
+            scheduler=self.scheduler,
+            max_containers=defaults.max_containers,
+            allows_fragmentation=self.allow_fractional_resource_fragmentation,
         )
 
     def admits(self, domain: str, project_id: str, access_key: str | None) -> bool:
