@@ -21,6 +21,7 @@ from shared.kernel.names import name_errors
 from shared.kernel.rejections import FieldError, Rejection, conflict, not_found
 
 NAME_MAX: Final = 64
+GROUP_MAX: Final = 64
 NEEDED: Final = ("cpu", "mem")
 # Presets are reached by name in paths that end in these words.
 RESERVED: Final = frozenset({"available"})
@@ -110,7 +111,7 @@ def _name_errors(wish: PresetDefined) -> Iterator[FieldError]:
     yield from name_errors(wish.name, NAME_MAX)
     if wish.name in RESERVED:
         yield FieldError("name", "reserved", f"'{wish.name}' is no name for a preset.")
-    if wish.resource_group == "":
+    if wish.resource_group is not None and not 0 < len(wish.resource_group) <= GROUP_MAX:
         text = "Name a resource group, or give null for a preset of every group."
         yield FieldError("resource_group", "length", text)
 

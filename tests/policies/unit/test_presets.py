@@ -33,8 +33,10 @@ def test_a_preset_is_defined_for_every_group_or_for_one() -> None:
     of_group = msgspec.structs.replace(WISH, resource_group="gpu")
     given(PRESET).when(of_group, NEW).then(msgspec.structs.replace(SMALL, resource_group="gpu"))
     given(PRESET, SMALL).when(WISH, NEW).rejected("preset_exists")
-    empty = msgspec.structs.replace(WISH, resource_group="")
-    given(PRESET).when(empty, NEW).rejected("invalid_request")
+    for group in ("", "x" * 65):
+        wrong = msgspec.structs.replace(WISH, resource_group=group)
+        refusal = given(PRESET).when(wrong, NEW).rejected("invalid_request")
+        assert [error.field for error in refusal.errors] == ["resource_group"]
 
 
 @pytest.mark.parametrize("name", ["", "x" * 65, "a/b", " a", "..", "available"])
