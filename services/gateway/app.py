@@ -12,6 +12,7 @@ from services.gateway.auth.secrets import KeypairSecrets
 from services.gateway.background import Telemetry, Upkeep, seed_queues
 from services.gateway.decorations import Decorations
 from services.gateway.erasures import Erasures
+from services.gateway.exports.reading import Exports
 from services.gateway.follower import Follower
 from services.gateway.gateway import Gateway
 from services.gateway.history.reading import History
@@ -21,6 +22,7 @@ from services.gateway.logs import KernelLogs
 from services.gateway.offloop import OffLoop
 from services.gateway.pages.router import console_routes
 from services.gateway.people_keys import FetchPersonKeys
+from services.gateway.preferences import Preferences
 from services.gateway.projections.agents import AgentsProjection
 from services.gateway.projections.events import EventsProjection
 from services.gateway.projections.policies import PoliciesProjection
@@ -84,7 +86,7 @@ async def compose(runtime: ServiceRuntime) -> None:
     runtime.background("secrets", upkeep.fetch_secrets())
     runtime.background("cleaning", upkeep.clean())
     runtime.background("queues", seed_queues(runtime.query_client, gateway.queues))
-    erasures = Erasures(gateway.answers)
+    erasures = Erasures(gateway.answers, gateway.preferences)
     runner.on_commit(erasures.committed)
     runtime.background("erasures", erasures.run())
     _run_tasks(runtime, gateway)
@@ -150,6 +152,8 @@ def _parts(
         live=live,
         logs=KernelLogs(runtime.query_client),
         system=System(pool, clock, lambda: status_of(runtime.health, clock), stale),
+        exports=Exports(settings.database_url, reads),
+        preferences=Preferences(pool, clock),
         offloop=offloop,
         keyring=keyring,
         clock=clock,

@@ -1,7 +1,7 @@
-"""What the gateway itself keeps of persons who are erased: first answers to their requests.
+"""What the gateway itself keeps of persons who are erased: first answers, what they have chosen.
 
-The read models blank themselves as they follow the event. Remembered answers are deleted here: at
-the start, and whenever somebody has been erased; doing it again does no harm.
+The read models blank themselves as they follow the event. Remembered answers and preferences are
+deleted here: at the start, and whenever somebody has been erased; doing it again does no harm.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ from typing import Final
 
 from services.gateway.http.idempotency import IdempotentAnswers
 from services.gateway.http.outages import OUTAGES
+from services.gateway.preferences import Preferences
 from shared.contracts.users import UserErased
 from shared.observability.logging import get_logger
 from shared.projections.projection import Commit
@@ -18,10 +19,11 @@ RETRY_S: Final = 2.0
 
 
 class Erasures:
-    """Deletes remembered answers about persons who are erased."""
+    """Deletes what is remembered about persons who are erased."""
 
-    def __init__(self, answers: IdempotentAnswers) -> None:
+    def __init__(self, answers: IdempotentAnswers, preferences: Preferences) -> None:
         self._answers = answers
+        self._preferences = preferences
         self._due = asyncio.Event()
         self._due.set()
 
@@ -36,9 +38,10 @@ class Erasures:
             await self._due.wait()
             self._due.clear()
             try:
-                count = await self._answers.forget_erased()
-                log.debug("answers_erased", count=count)
+                answers = await self._answers.forget_erased()
+                preferences = await self._preferences.forget_erased()
+                log.debug("persons_erased", answers=answers, preferences=preferences)
             except OUTAGES as problem:
-                log.warning("answers_not_erased", problem=repr(problem)[:200])
+                log.warning("persons_not_erased", problem=repr(problem)[:200])
                 self._due.set()
                 await asyncio.sleep(RETRY_S)

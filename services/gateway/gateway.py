@@ -5,11 +5,13 @@ from typing import Any, NamedTuple
 from services.gateway.auth.directory import Directory
 from services.gateway.auth.rate_limits import RateLimits
 from services.gateway.auth.secrets import KeypairSecrets
+from services.gateway.exports.reading import Exports
 from services.gateway.history.reading import History
 from services.gateway.http.idempotency import IdempotentAnswers
 from services.gateway.live import LiveHub
 from services.gateway.logs import KernelLogs
 from services.gateway.offloop import OffLoop
+from services.gateway.preferences import Preferences
 from services.gateway.reads.models import ReadModels
 from services.gateway.system import System
 from services.gateway.tasks import Tasks
@@ -36,6 +38,8 @@ class Gateway(NamedTuple):
     live: LiveHub
     logs: KernelLogs
     system: System
+    exports: Exports
+    preferences: Preferences
     offloop: OffLoop
     keyring: Keyring
     clock: Clock

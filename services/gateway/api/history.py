@@ -33,7 +33,7 @@ from services.gateway.reads.users import KEYPAIRS, USERS
 from shared.kernel.rejections import Rejection
 
 SUFFIX: Final = "/timeline"
-_SPAN: Final = (
+SPAN: Final = (
     Parameter("from", {"type": "string", "format": "date-time"}, "Nothing before this time."),
     Parameter("to", {"type": "string", "format": "date-time"}, "Only what is before this time."),
 )
@@ -92,7 +92,7 @@ def _article(noun: str) -> str:
 
 @get(
     "/v1/events",
-    opt=operation("events.list", answer=EventDocument, listed=LOG, parameters=_SPAN),
+    opt=operation("events.list", answer=EventDocument, listed=LOG, parameters=SPAN),
 )
 async def list_events(request: Request[Any, Any, Any]) -> ASGIResponse:
     """List the audit log: what has happened anywhere, the newest first."""

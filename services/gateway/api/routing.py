@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, NamedTuple, TypeAlias
 
+import msgspec
 from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
@@ -15,7 +16,7 @@ from services.gateway.http.idempotency import Answered
 from services.gateway.http.parameters import ListSpec, only_parameters
 from services.gateway.http.problems import Refused, malformed
 from services.gateway.reads.resources import Resource
-from services.gateway.writes import Written
+from services.gateway.writes import Written, merged
 from shared.eventlog.records import CommandKey
 from shared.kernel.rejections import Rejection
 
@@ -31,9 +32,11 @@ class Parameter(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """What a route does. `answer` is a Struct, or a media type for what is not JSON.
+    """What a route does. `answer` and `body` are Structs, or a media type for what is none.
 
-    A list says what it allows: by its read model `resource`, or by itself in `listed`.
+    A list says what it allows: by its read model `resource`, or by itself in `listed`; `narrowed`
+    is what has the filters and the order of a list and no pages. `page` are further members that
+    its pages have.
     """
 
     action: str
@@ -44,6 +47,8 @@ class Operation(NamedTuple):
     status: int = 200
     media: tuple[str, ...] = ("application/json",)
     listed: ListSpec | None = None
+    page: type[msgspec.Struct] | None = None
+    narrowed: ListSpec | None = None
 
 
 def operation(action: str, **more: Any) -> dict[str, Operation]:
@@ -122,6 +127,8 @@ def bare(request: Request[Any, Any, Any]) -> tuple[Gateway, Call]:
 
 
 Write: TypeAlias = Callable[[CommandKey | None], Awaitable[Written]]
+# from an object's document to the further members of the answer
+More: TypeAlias = Callable[[str], Awaitable[dict[str, Any]]]
 
 
 async def answer_shown(
@@ -133,11 +140,14 @@ async def answer_shown(
     key: str,
     *,
     status: int = 200,
+    more: More | None = None,
 ) -> ASGIResponse:
     """Do a write, once for each idempotency key, and answer with the object it was about."""
 
     async def perform(once: CommandKey | None) -> Answered:
-        return await shown(gateway, call, kind, await write(once), resource, key, status=status)
+        return await shown(
+            gateway, call, kind, await write(once), resource, key, status=status, more=more
+        )
 
     return respond(await gateway.answers.once(call, perform))
 
@@ -160,6 +170,7 @@ async def shown(
     key: str,
     *,
     status: int = 200,
+    more: More | None = None,
 ) -> Answered:
     """Return the object that a write was about, or the 202 of one that cannot be seen yet."""
     if not written.is_visible:
@@ -167,7 +178,8 @@ async def shown(
     found = await gateway.reads.document(resource, call.caller(), key)
     if isinstance(found, Rejection):
         raise Refused(found)
-    return Answered(status, found.encode(), _about(resource, key))
+    body = found.encode() if more is None else merged(found, **await more(found))
+    return Answered(status, body, _about(resource, key))
 
 
 def _about(resource: Resource, key: str) -> tuple[str, ...]:

@@ -63,6 +63,7 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
         "profile.update": _SELF,
         "profile.password": _SELF,
         "profile.totp": _SELF,
+        "profile.preferences": _SELF,
         "keypairs.list": _TENANT,
         "keypairs.read": _TENANT,
         "keypairs.create": _OWNERS,

@@ -1,7 +1,7 @@
 """Answers what has happened: to one object, or anywhere."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Final, Protocol
 
 import asyncpg
@@ -9,6 +9,7 @@ import msgspec
 
 from services.gateway.auth.permissions import may, scope_of
 from services.gateway.auth.principals import Principal
+from services.gateway.documents.events import EventDocument
 from services.gateway.history.changes import stated_before
 from services.gateway.history.entries import Before, Telling, answered, persons, probes
 from services.gateway.history.rows import (
@@ -33,6 +34,7 @@ from shared.security.persons import PersonKey
 
 PROJECTION: Final = "events"
 SHOWN_WITHIN_S: Final = 2.0
+WALKED: Final = 250  # entries of the log in one piece
 _SHOWN: Final = """
     select c.source, max(c.position) as position from checkpoints c
       join projection_generations g on g.projection = c.projection and g.generation = c.generation
@@ -91,6 +93,20 @@ class History:
         after = [(render_time(row.at), f"{row.service}:{row.position}") for row in found]
         return await self._page(principal, query, found, total, after)
 
+    async def whole_log(
+        self, principal: Principal, span: Span, query: ListQuery
+    ) -> AsyncGenerator[list[EventDocument] | Rejection, None]:
+        """Yield everything that happened before now, piece by piece; a refusal ends it."""
+        await self._catch_up(tuple(span.services))
+        query = query._replace(limit=WALKED, offset=0, after=None)
+        while True:
+            found = await self._fetch(log_page(span, query))
+            yield await self._told(principal, found[:WALKED])
+            if len(found) <= WALKED:
+                return
+            last = found[WALKED - 1]
+            query = query._replace(after=(last.at, last.service, last.position))
+
     async def _page(
         self,
         principal: Principal,
@@ -101,7 +117,15 @@ class History:
     ) -> Page | Rejection:
         has_more = len(found) > query.limit
         cursor = encode_cursor(query.sort, after[query.limit - 1]) if has_more else None
-        shown = found[: query.limit]
+        entries = await self._told(principal, found[: query.limit])
+        if isinstance(entries, Rejection):
+            return entries
+        items = tuple(msgspec.json.encode(entry).decode() for entry in entries)
+        return Page(items, total, cursor)
+
+    async def _told(
+        self, principal: Principal, shown: Sequence[Row]
+    ) -> list[EventDocument] | Rejection:
         before = await self._before(shown)
         try:
             keys = await self._keys_of(shown)
@@ -113,9 +137,7 @@ class History:
             keys=keys,
             names=await self._names(principal, shown),
         )
-        entries = [telling.entry(row, held) for row, held in zip(shown, before, strict=True)]
-        items = tuple(msgspec.json.encode(entry).decode() for entry in entries)
-        return Page(items, total, cursor)
+        return [telling.entry(row, held) for row, held in zip(shown, before, strict=True)]
 
     async def _catch_up(self, services: Sequence[str]) -> None:
         """Wait until what every other read shows by now is in the audit read model too."""

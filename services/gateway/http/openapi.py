@@ -63,7 +63,7 @@ def document(routes: Iterable[HTTPRouteHandler]) -> dict[str, Any]:
         "info": {"title": "Quartermaster", "version": VERSION, "description": _TEXT},
         "paths": dict(sorted(paths.items())),
         "components": {
-            "schemas": {**schemas, **_lists(kept)},
+            "schemas": {**schemas, **_lists(kept, schemas)},
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
                 "cookie": {"type": "apiKey", "in": "cookie", "name": COOKIE},
@@ -84,23 +84,27 @@ def _operation(handler: HTTPRouteHandler) -> Operation | None:
 
 
 def _structs(found: Operation) -> Iterator[Any]:
-    for kind in (found.body, found.answer):
+    for kind in (found.body, found.answer, found.page):
         if isinstance(kind, type):
             yield kind
 
 
-def _lists(kept: list[tuple[HTTPRouteHandler, Operation]]) -> dict[str, Any]:
+def _lists(
+    kept: list[tuple[HTTPRouteHandler, Operation]], schemas: dict[str, Any]
+) -> dict[str, Any]:
     """Return the schema of each list's page."""
     pages: dict[str, Any] = {}
     for _, found in kept:
         if _is_page(found):
+            more = schemas[found.page.__name__] if found.page is not None else {}
             pages[f"{found.answer.__name__}Page"] = {
                 "type": "object",
-                "required": ["items", "total", "next_cursor"],
+                "required": ["items", "total", "next_cursor", *more.get("required", ())],
                 "properties": {
                     "items": {"type": "array", "items": _ref(found.answer.__name__)},
                     "total": {"type": "integer"},
                     "next_cursor": {"type": ["string", "null"]},
+                    **more.get("properties", {}),
                 },
             }
     return pages
@@ -130,8 +134,9 @@ def _describe(
         described["security"] = [{"bearer": []}, {"cookie": []}, {"signature": []}]
         described["description"] = f"Permission: `{found.action}`."
     if found.body is not None:
+        schema = {} if isinstance(found.body, str) else _ref(found.body.__name__)
         content = {
-            media: {"schema": _ref(found.body.__name__) if media == _JSON else {"type": "string"}}
+            media: {"schema": schema if media == _JSON else {"type": "string"}}
             for media in found.media
         }
         described["requestBody"] = {"required": True, "content": content}
@@ -147,6 +152,9 @@ def _parameters(found: Operation, path: str, method: str) -> Iterator[dict[str, 
         yield {"name": item.name, "in": "query", "schema": item.schema, "description": item.text}
     spec = found.resource.spec if found.resource is not None else found.listed
     if spec is not None:
+        yield from _page_parameters()
+    spec = spec or found.narrowed
+    if spec is not None:
         yield from _list_parameters(spec)
     if method in _WRITES and found.action != PUBLIC:
         text = "The same key returns the first answer."
@@ -158,21 +166,25 @@ def _parameters(found: Operation, path: str, method: str) -> Iterator[dict[str, 
         }
 
 
-def _list_parameters(spec: ListSpec) -> Iterator[dict[str, Any]]:
-    def query(name: str, schema: dict[str, Any], text: str) -> dict[str, Any]:
-        return {"name": name, "in": "query", "schema": schema, "description": text}
+def _query(name: str, schema: dict[str, Any], text: str) -> dict[str, Any]:
+    return {"name": name, "in": "query", "schema": schema, "description": text}
 
+
+def _page_parameters() -> Iterator[dict[str, Any]]:
     limit = {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT}
     offset = {"type": "integer", "minimum": 0, "maximum": OFFSET_MAX, "default": 0}
-    yield query("limit", limit, "How many.")
-    yield query("offset", offset, "How many to skip.")
-    yield query("cursor", {"type": "string"}, "The next_cursor of the page before.")
+    yield _query("limit", limit, "How many.")
+    yield _query("offset", offset, "How many to skip.")
+    yield _query("cursor", {"type": "string"}, "The next_cursor of the page before.")
+
+
+def _list_parameters(spec: ListSpec) -> Iterator[dict[str, Any]]:
     names = ", ".join(field.name for field in spec.fields if field.sortable)
     text = f"Fields, separated by commas, `-` before one descends: {names}."
-    yield query("sort", {"type": "string", "default": spec.default_sort}, text)
+    yield _query("sort", {"type": "string", "default": spec.default_sort}, text)
     for field in spec.fields:
         if field.filterable:
-            yield query(field.name, _filter_schema(field), _filter_text(field))
+            yield _query(field.name, _filter_schema(field), _filter_text(field))
 
 
 def _filter_schema(field: Field) -> dict[str, Any]:

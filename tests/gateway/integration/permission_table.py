@@ -59,10 +59,19 @@ SINGLES: Final = {
     for noun, row in READS.items()
     for more in ("", "/timeline")
 }
+EXPORTS: Final = (
+    "users",
+    "keypairs",
+    "sessions",
+    *(f"{k}-policies" for k in ("keypair", "user", "project")),
+)
+_CHOSEN: Final = "/v1/users/me/preferences"
 _MEMBERS: Final = "/v1/projects/{key}/members"
 TABLE: Final[dict[str, Row]] = {
     **LISTS,
     **SINGLES,
+    **{f"GET /v1/exports/{noun}.csv": LISTS[f"GET /v1/{noun}"] for noun in EXPORTS},
+    "GET /v1/exports/events.csv": WATCHERS,
     "GET /v1/events": WATCHERS,
     "POST /v1/auth/logout": EVERYBODY._replace(anew="logins"),
     "GET /v1/auth/me": EVERYBODY,
@@ -98,6 +107,10 @@ TABLE: Final[dict[str, Row]] = {
     "POST /v1/users/me/totp": EVERYBODY,
     "POST /v1/users/me/totp/confirm": EVERYBODY._replace(body={}),
     "DELETE /v1/users/me/totp": EVERYBODY._replace(body={}),
+    f"GET {_CHOSEN}": EVERYBODY,
+    f"GET {_CHOSEN}/{{key}}": EVERYBODY._replace(anew="preference"),
+    f"PUT {_CHOSEN}/{{key}}": EVERYBODY._replace(body={"columns": []}),
+    f"DELETE {_CHOSEN}/{{key}}": EVERYBODY._replace(anew="preference"),
     "POST /v1/sessions": Row("afaaaaa", {}),
     "DELETE /v1/sessions/{key}": Row("afaahhh"),
     "GET /v1/sessions/{key}/logs": Row("afaahhh"),

@@ -97,6 +97,8 @@ class World:
             ids["keypairs"] = made["access_key"]
             if what == "inactive keypair":
                 await self.post(f"/v1/keypairs/{made['access_key']}/deactivate")
+        elif what == "preference":
+            await client.put(f"/v1/users/me/preferences/{owner}", json={"columns": []})
         elif what == "other user":
             ids["users"] = self.ids["other"]
         return client, ids

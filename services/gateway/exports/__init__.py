@@ -1,0 +1,1 @@
+"""Lists as CSV: any size, streamed from a cursor of the database."""
