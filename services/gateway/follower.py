@@ -13,7 +13,7 @@ from shared.contracts.agents import AgentEvent, ImageDiscovered
 from shared.contracts.base import Event
 from shared.contracts.policies import SettingChanged, SettingReset
 from shared.contracts.scheduler import (
-    ResourceGroupCreated,
+    ResourceGroupEvent,
     SessionCancelled,
     SessionEnqueued,
     SessionEvent,
@@ -117,7 +117,7 @@ class Follower:
         elif isinstance(event, AgentEvent):
             yield "agents", event.agent_id, None
             yield f"agent:{event.agent_id}", event.agent_id, None
-        elif isinstance(event, ResourceGroupCreated):
+        elif isinstance(event, ResourceGroupEvent):
             yield "resource_groups", event.name, None
         elif isinstance(event, ImageDiscovered):
             yield "images", event.key(), None

@@ -31,13 +31,14 @@ class CreateSessionBody(Body, frozen=True, kw_only=True):
     """A session to run, or `count` equal ones.
 
     `resources` is what each kernel asks for; `command` is a list of arguments, or one text for the
-    shell. `project` is an id or a name; the caller's first general project unless given.
+    shell. `project` is an id or a name; the caller's first general project unless given. Without a
+    `resource_group` it is the default one, else the first by name, of those that take it.
     """
 
     name: str
     type: SessionType
     image: str
-    resource_group: str = "default"
+    resource_group: str | None = None
     resources: dict[str, int | float | str] = {}
     preset: str | None = None
     cluster_size: int = 1

@@ -82,7 +82,8 @@ def _timeline_route(path: str) -> HTTPRouteHandler:
     noun = resource.noun.replace("_", " ")
     handler.__doc__ = f"Tell what has happened to {_article(noun)} {noun}, the newest first."
     kind = "path" if resource is IMAGES else "str"
-    options = operation(resource.read_action, answer=EventDocument, listed=TIMELINE)
+    action = "resource-groups.timeline" if resource is RESOURCE_GROUPS else resource.read_action
+    options = operation(action, answer=EventDocument, listed=TIMELINE)
     return get(f"{path}/{{key:{kind}}}{SUFFIX}", opt=options)(handler)
 
 

@@ -18,7 +18,8 @@ from services.gateway.documents.policies import (
     ProjectPolicyDocument,
     UserPolicyDocument,
 )
-from services.gateway.documents.sessions import ResourceGroupDocument, SessionDocument
+from services.gateway.documents.resource_groups import ResourceGroupDocument
+from services.gateway.documents.sessions import SessionDocument
 from services.gateway.documents.tenancy import DomainDocument, ProjectDocument
 from services.gateway.documents.users import UserDocument
 from services.gateway.http.calls import Call

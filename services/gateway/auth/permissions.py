@@ -111,6 +111,12 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
         "settings.update": _OPERATORS,
         "resource-groups.list": Rule("all", "domain", "own", "all"),
         "resource-groups.read": Rule("all", "domain", "own", "all"),
+        "resource-groups.create": _OPERATORS,
+        "resource-groups.update": _OPERATORS,
+        "resource-groups.delete": _OPERATORS,
+        "resource-groups.references": _WATCHERS,
+        # tells who may enter, which those who may are not shown
+        "resource-groups.timeline": _WATCHERS,
         "images.list": _EVERYONE,
         "images.read": _EVERYONE,
         "agents.list": _WATCHERS,

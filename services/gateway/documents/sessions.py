@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 
 from shared.contracts.kernels import EndReason, SessionType
-from shared.contracts.scheduler import ClusterMode, SchedulerType, SessionResult, SessionStatus
+from shared.contracts.scheduler import ClusterMode, SessionResult, SessionStatus
 
 KernelStatus = Literal[
     "PENDING",
@@ -80,23 +80,5 @@ class SessionDocument(msgspec.Struct, kw_only=True):
     result: SessionResult = "undefined"
     attempt: int = 0
     times: SessionTimes
-    created_at: datetime
-    modified_at: datetime
-
-
-class ResourceGroupDocument(msgspec.Struct, kw_only=True):
-    """Agents under a name, with a scheduler of their own; `pending_timeout` in seconds."""
-
-    id: str
-    name: str
-    description: str
-    is_active: bool
-    is_public: bool
-    is_default: bool
-    scheduler: SchedulerType
-    retries_to_skip: int | None
-    pending_timeout: int | None
-    allowed_session_types: list[SessionType]
-    agent_selection_strategy: str
     created_at: datetime
     modified_at: datetime

@@ -60,6 +60,8 @@ _IMPLIED: Final[Mapping[type[Event], dict[str, Any]]] = MappingProxyType(
         policies.ProjectPolicyDeleted: {"deleted": True},
         policies.PresetDeleted: {"deleted": True},
         policies.SettingReset: {"value": None},
+        scheduler.ResourceGroupCreated: {"deleted": False},
+        scheduler.ResourceGroupDeleted: {"deleted": True},
         scheduler.SessionEnqueued: {"status": "PENDING"},
         scheduler.SessionScheduled: {"status": "SCHEDULED"},
         scheduler.SessionPreparing: {"status": "PREPARING"},

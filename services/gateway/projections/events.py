@@ -15,7 +15,11 @@ import msgspec
 from services.gateway.projections.tables import storable
 from shared.contracts.base import Event
 from shared.contracts.catalog import SPEAKING
-from shared.contracts.scheduler import SessionEnqueued
+from shared.contracts.scheduler import (
+    ResourceGroupChanged,
+    ResourceGroupCreated,
+    SessionEnqueued,
+)
 from shared.contracts.users import LoginStarted, UserMainKeypairSwitched
 from shared.eventlog.records import Recorded
 from shared.projections.projection import Tables
@@ -24,6 +28,8 @@ from shared.projections.projection import Tables
 HIDDEN: Final[dict[type[Event], dict[str, Any]]] = {
     LoginStarted: {"token_hash": ""},
     SessionEnqueued: {"environ": None},
+    ResourceGroupCreated: {"wsproxy_api_token": None},
+    ResourceGroupChanged: {"wsproxy_api_token": msgspec.UNSET},
 }
 _EVENTS: Final = """
     create table {} (

@@ -1,7 +1,6 @@
 """The read model of the scheduler: resource groups, sessions, and who holds how much."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Final
 
 import asyncpg
@@ -9,13 +8,17 @@ import msgspec
 
 from services.gateway.documents.sessions import (
     KernelDocument,
-    ResourceGroupDocument,
     SessionDocument,
 )
 from services.gateway.projections.occupancy import Occupancy, create_occupancy
+from services.gateway.projections.resource_groups import TABLES as GROUP_TABLES
+from services.gateway.projections.resource_groups import (
+    apply_resource_groups,
+    create_resource_groups,
+)
 from services.gateway.projections.session_fold import HOLDING, advance, enqueued
 from services.gateway.projections.tables import Column, DocumentTable, times
-from shared.contracts.scheduler import ResourceGroupCreated, SessionEnqueued, SessionEvent
+from shared.contracts.scheduler import SessionEnqueued, SessionEvent
 from shared.eventlog.records import Recorded
 from shared.projections.projection import Tables
 
@@ -38,19 +41,6 @@ SESSIONS: Final = DocumentTable(
         *times(),
     ),
 )
-RESOURCE_GROUPS: Final = DocumentTable(
-    "resource_groups",
-    ResourceGroupDocument,
-    (
-        Column("name", "text", lambda group: group.name),
-        Column("description", "text", lambda group: group.description),
-        Column("is_active", "boolean", lambda group: group.is_active),
-        Column("is_public", "boolean", lambda group: group.is_public),
-        Column("is_default", "boolean", lambda group: group.is_default),
-        Column("scheduler", "text", lambda group: group.scheduler),
-        *times(),
-    ),
-)
 _KERNELS: Final = (
     "create table {} (id text primary key, session_id text not null, agent_id text,"
     " requested text not null, is_holding boolean not null)"
@@ -61,13 +51,13 @@ class SessionsProjection:
     """Folds the scheduler's events."""
 
     name = "sessions"
-    version = 2
+    version = 3
     sources = ("scheduler",)
-    tables = ("resource_groups", "sessions", "kernels", "occupancy")
+    tables = (*GROUP_TABLES, "sessions", "kernels", "occupancy")
 
     async def create(self, tx: asyncpg.Connection, tables: Tables) -> None:
         """Create the empty tables of one generation."""
-        await RESOURCE_GROUPS.create(tx, tables("resource_groups"))
+        await create_resource_groups(tx, tables)
         await SESSIONS.create(
             tx,
             tables("sessions"),
@@ -94,7 +84,6 @@ class SessionsProjection:
         events: Sequence[Recorded],
     ) -> None:
         """Apply events of the scheduler, in order."""
-        groups: dict[str, ResourceGroupDocument] = {}
         known = {
             item.event.session_id
             for item in events
@@ -108,30 +97,10 @@ class SessionsProjection:
                 sessions[event.session_id] = enqueued(event, at)
             elif isinstance(event, SessionEvent):
                 advance(sessions[event.session_id], event, at)
-            elif isinstance(event, ResourceGroupCreated):
-                groups[event.name] = _group(event, at)
-        await RESOURCE_GROUPS.save(tx, tables("resource_groups"), groups)
+        await apply_resource_groups(tx, tables, events)
         await SESSIONS.save(tx, tables("sessions"), sessions)
         await _save_kernels(tx, tables("kernels"), sessions)
         await occupancy.save(tx, tables("occupancy"), sessions)
-
-
-def _group(event: ResourceGroupCreated, at: datetime) -> ResourceGroupDocument:
-    return ResourceGroupDocument(
-        id=event.name,
-        name=event.name,
-        description=event.description,
-        is_active=event.is_active,
-        is_public=event.is_public,
-        is_default=event.is_default,
-        scheduler=event.scheduler,
-        retries_to_skip=event.retries_to_skip,
-        pending_timeout=event.pending_timeout,
-        allowed_session_types=list(event.allowed_session_types),
-        agent_selection_strategy=event.agent_selection_strategy,
-        created_at=at,
-        modified_at=at,
-    )
 
 
 async def _save_kernels(

@@ -24,7 +24,9 @@ def rows_at(resource: Resource, at: str) -> str:
     """
     if resource.versions is None:
         raise LookupError(resource.noun)
-    names = ["id", "doc", *(field.name for field in resource.spec.fields if field.name != "id")]
+    documents = dict.fromkeys(("doc", resource.narrow_doc))
+    fields = (field.name for field in resource.spec.fields if field.name != "id")
+    names = ["id", *documents, *fields]
     columns = ", ".join(
         f"{resource.past_columns[name].format(at=at)} as {name}"
         if name in resource.past_columns

@@ -30,7 +30,8 @@ class Resource(NamedTuple):
     the table: a page stays good for as long as none of them has moved. `counts` spares counting,
     and in the texts that are `searched` a piece is found by its groups. `versions` is the table of
     what was, where the past is kept; `past_columns` are the columns that it does not hold, `{at}`
-    being the moment and `v` the row.
+    being the moment and `v` the row. Whoever sees less than everything is shown the document in
+    the column `narrow_doc`.
     """
 
     noun: str
@@ -45,3 +46,4 @@ class Resource(NamedTuple):
     searched: frozenset[str] = frozenset()
     versions: str | None = None
     past_columns: Mapping[str, str] = {}
+    narrow_doc: str = "doc"

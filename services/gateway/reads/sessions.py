@@ -16,6 +16,13 @@ _TIMES: Final = (
     Field("created_at", FieldKind.TIME, filterable=False),
     Field("modified_at", FieldKind.TIME, filterable=False),
 )
+# a group is seen by those for whom it is open; `narrow_doc` does not tell them for whom else
+_OPEN: Final = (
+    "is_public{active} and id in (select group_name from resource_group_access"
+    " where kind = 'everybody' or (kind = 'domain' and value = {{domain}})"
+    " or (kind = 'project' and value in ({projects}))"
+    " or (kind = 'keypair' and value in ({keypairs})))"
+)
 
 SESSIONS: Final = Resource(
     noun="session",
@@ -61,8 +68,21 @@ RESOURCE_GROUPS: Final = Resource(
         ),
         default_sort="name",
     ),
-    sources=("scheduler",),
-    sights={"domain": "is_public", "own": "is_active and is_public"},
+    sources=("scheduler", "users"),
+    sights={
+        "domain": _OPEN.format(
+            active="",
+            projects="select id from projects where domain = {domain}",
+            keypairs="select id from keypairs where domain = {domain}",
+        ),
+        "own": _OPEN.format(
+            active=" and is_active",
+            projects="select project_id from memberships where user_id = {user}",
+            keypairs="select id from keypairs where user_id = {user}",
+        ),
+    },
     list_action="resource-groups.list",
     read_action="resource-groups.read",
+    versions="resource_group_versions",
+    narrow_doc="narrow_doc",
 )

@@ -63,6 +63,11 @@ def restrict(where: Where, principal: Principal, sight: str | None) -> None:
     where.conditions.append(f"({sight.format(**names)})")
 
 
+def shown(resource: Resource, sight: str | None) -> str:
+    """Return the column of the document that the caller is shown."""
+    return "doc" if sight is None else resource.narrow_doc
+
+
 def narrow(where: Where, resource: Resource, query: ListQuery) -> None:
     """Add the caller's filters: substring for text, any-of for the rest."""
     for name, values in query.filters:
@@ -121,9 +126,9 @@ def page_statement(
             return beyond
         where.conditions.append(beyond)
     if query.filters and query.at is None:
-        return _narrowed_page(where, resource, query, columns, rare)
+        return _narrowed_page(where, resource, query, columns, rare, shown(resource, sight))
     order = ", ".join(f"{name}{' desc' if descends else ''}" for name, descends in columns)
-    selected = ", ".join(["id", "doc", *(name for name, _ in columns[:-1])])
+    selected = ", ".join(["id", shown(resource, sight), *(name for name, _ in columns[:-1])])
     sql = f"select {selected} from {table}{where.sql()} order by {order}"  # noqa: S608  # names are constants of ours
     return Statement(sql + _ends(where, query), tuple(where.parameters))
 
@@ -140,6 +145,7 @@ def _narrowed_page(
     query: ListQuery,
     columns: list[tuple[str, bool]],
     rare: Rare | None,
+    document: str,
 ) -> Statement:
     """Find the keys of a page first, from narrow indexes where they hold all, then the documents.
 
@@ -157,7 +163,7 @@ def _narrowed_page(
     if rare is not None:
         found = f"with found as materialized ({found}) select * from found"  # noqa: S608  # as above
     found += f" order by {order}{_ends(where, query)}"
-    selected = ", ".join(["d.id", "d.doc", *(f"k.{name}" for name in names[:-1])])
+    selected = ", ".join(["d.id", f"d.{document}", *(f"k.{name}" for name in names[:-1])])
     sql = (
         f"select {selected} from ({found}) k join {resource.table} d on d.id = k.{names[-1]}"  # noqa: S608  # as above
         f" order by {order}"
@@ -229,7 +235,8 @@ def one_statement(
     table = source(where, resource, at)
     where.conditions.append(f"id = {where.add(key)}")
     restrict(where, principal, sight)
-    return Statement(f"select doc from {table}{where.sql()}", tuple(where.parameters))  # noqa: S608  # as above
+    sql = f"select {shown(resource, sight)} from {table}{where.sql()}"  # noqa: S608  # as above
+    return Statement(sql, tuple(where.parameters))
 
 
 def known_statement(

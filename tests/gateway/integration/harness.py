@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 from nats.aio.client import Client
 
 from deploy.embedded.ports import free_port
@@ -116,7 +117,7 @@ class Stack:
         client.headers["Authorization"] = f"Bearer {answer.json()['token']}"
         return client
 
-    async def beat(self, agent_id: str = "a1", **changes: Any) -> None:
+    async def beat(self, agent_id: str = "a1", *, group: str = "default", **changes: Any) -> None:
         """Be an agent's machine for one heartbeat."""
         self.sequence += 1
         heartbeat = Heartbeat(
@@ -124,7 +125,7 @@ class Stack:
             incarnation=f"{agent_id}-1",
             sequence=self.sequence,
             at=datetime.now(tz=UTC),
-            profile=PROFILE,
+            profile=msgspec.structs.replace(PROFILE, resource_group=group),
             load=LOAD,
             kernels=(),
             **changes,
