@@ -37,6 +37,7 @@ from shared.projections.replica import Replica
 from shared.runtime.service import ServiceRuntime, run_service
 
 SOURCES: Final[tuple[ServiceName, ...]] = ("users", "agents", "policies")
+OF_LIMITS: Final = ("users", "policies")
 CATCH_UP_S: Final = 10.0
 log = get_logger(__name__)
 
@@ -66,9 +67,11 @@ async def _lead(
     leadership = Leadership(event_log)
     epoch = await leadership.win()
     runtime.background("leadership", leadership.keep())
-    # judging with half of what is known would refuse what is fine, and start what no limit allows
-    while not await replica.caught_up(CATCH_UP_S):
-        log.warning("replica_not_caught_up", problem=replica.check().detail)
+    # judging with half of what is known of agents would refuse what is fine
+    await replica.caught_up(CATCH_UP_S)
+    # and without knowing whose limits are which, what no limit allows would start
+    while not await replica.caught_up(CATCH_UP_S, OF_LIMITS):
+        log.warning("limits_not_known", problem=replica.check().detail)
     writer = Writer(
         event_log,
         await scheduler.fold(),

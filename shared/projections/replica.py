@@ -80,11 +80,10 @@ class Replica:
         lag = sum(source.lag or 0 for source in self._sources.values())
         return Check(state="ok" if lag <= UNHEALTHY_LAG else "failed", lag=lag)
 
-    async def caught_up(self, timeout_s: float) -> bool:
-        """Wait until each source is where its stream ended when it was last opened."""
-        return await self._until(
-            lambda: all(source.lag == 0 for source in self._sources.values()), timeout_s
-        )
+    async def caught_up(self, timeout_s: float, sources: Sequence[str] = ()) -> bool:
+        """Wait until sources (all) are where their streams ended when they were last opened."""
+        wanted = [self._sources[name] for name in sources or self._sources]
+        return await self._until(lambda: all(source.lag == 0 for source in wanted), timeout_s)
 
     async def wait_for(self, source: str, position: int, timeout_s: float) -> bool:
         """Wait until the event at `position` is folded in; False when it isn't in time."""
