@@ -31,6 +31,7 @@ from services.gateway.projections.users import UsersProjection
 from services.gateway.reads.agents import AGENTS
 from services.gateway.reads.models import ReadModels
 from services.gateway.reads.past import Past
+from services.gateway.reads.references import References
 from services.gateway.reads.sessions import SESSIONS
 from services.gateway.reads.tenancy import MEMBERS
 from services.gateway.reads.users import KEYPAIRS, USERS
@@ -130,6 +131,7 @@ def _parts(
     reads.decorate(AGENTS, decorations.agents)
     reads.decorate(KEYPAIRS, decorations.keypairs)
     reads.decorate(MEMBERS, decorations.members)
+    References(pool).decorate(reads)
 
     offloop = OffLoop()
 

@@ -1,7 +1,7 @@
-"""What domains and projects have alike: limits of resources and what may be done with folders."""
+"""What domains, projects and policies have alike: limits of resources, rights to folders."""
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from msgspec import UNSET, UnsetType
 
@@ -15,14 +15,17 @@ RawHosts: TypeAlias = dict[str, list[str]]
 HostsPatch: TypeAlias = dict[str, list[str] | None]
 
 
-def limits_of(raw: RawLimits) -> Limits:
+TOTAL: Final = "total_resource_slots"
+
+
+def limits_of(raw: RawLimits, field: str = TOTAL) -> Limits:
     """Return limits as commands carry them; raises Refused (422) that names each wrong slot."""
     limits = parse_limits(raw)
     if isinstance(limits, tuple):
         raise Refused(
             all_invalid(
                 tuple(
-                    FieldError(f"total_resource_slots.{error.field}", error.code, error.message)
+                    FieldError(f"{field}.{error.field}", error.code, error.message)
                     for error in limits
                 )
             )
@@ -39,7 +42,7 @@ def patched_limits(
     document: Mapping[str, Any], patch: RawLimits | UnsetType | None
 ) -> Limits | UnsetType:
     """Return the limits as a patch makes them; a null is unlimited, as an absent slot is."""
-    merged = merged_map(document["total_resource_slots"], patch)
+    merged = merged_map(document[TOTAL], patch)
     return UNSET if isinstance(merged, UnsetType) else limits_of(merged)
 
 

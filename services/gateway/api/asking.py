@@ -30,9 +30,9 @@ def asked_of(resource: Resource, text: str, now: datetime) -> ListQuery:
     return query if at is None else query._replace(at=at)
 
 
-def asked_moment(resource: Resource, call: Call, now: datetime) -> datetime | None:
+def asked_moment(resource: Resource, query: str, now: datetime) -> datetime | None:
     """Return the moment at which one object is asked for, None for now; raises Refused (400)."""
-    at, rest = _moment(resource, call.query, now)
+    at, rest = _moment(resource, query, now)
     if rest:
         found = only_parameters(rest, *(("at",) if resource.versions is not None else ()))
         if isinstance(found, Rejection):

@@ -26,6 +26,7 @@ from services.gateway.reads.policies import (
     PROJECT_POLICIES,
     USER_POLICIES,
 )
+from services.gateway.reads.presets import preset_id
 from services.gateway.reads.resources import Resource
 from services.gateway.reads.sessions import RESOURCE_GROUPS, SESSIONS
 from services.gateway.reads.tenancy import DOMAINS, PROJECTS
@@ -63,6 +64,8 @@ async def timeline(gateway: Gateway, asked: Call, path: str, key: str) -> bytes:
         raise Refused(query)
     if resource is USERS and key == "me":
         key = principal.user_id
+    if resource is PRESETS:
+        key = await preset_id(gateway.reads, key)
     refusal = await gateway.reads.visible(resource, principal, key)
     if refusal is not None:
         raise Refused(refusal)

@@ -23,6 +23,7 @@ from services.gateway.documents.sessions import SessionDocument
 from services.gateway.documents.tenancy import DomainDocument, ProjectDocument
 from services.gateway.documents.users import UserDocument
 from services.gateway.http.calls import Call
+from services.gateway.http.parameters import FilterValue
 from services.gateway.http.problems import Refused
 from services.gateway.reads.agents import AGENTS, IMAGES
 from services.gateway.reads.models import ReadModels
@@ -74,7 +75,7 @@ async def page(
     resource: Resource,
     call: Call,
     *,
-    within: tuple[tuple[str, tuple[str, ...]], ...] = (),
+    within: tuple[tuple[str, tuple[FilterValue, ...]], ...] = (),
 ) -> bytes:
     """Return one page of a list as JSON; raises Refused. `within` are filters of the address."""
     principal = call.caller()
@@ -105,7 +106,7 @@ def _one_route(path: str, resource: Resource, document: type) -> HTTPRouteHandle
         key = key.lstrip("/")
         if resource is IMAGES and key.endswith(SUFFIX):  # a path takes in whatever follows it
             return answer(await timeline(gateway, asked, path, key.removesuffix(SUFFIX)))
-        at = asked_moment(resource, asked, gateway.clock.now())
+        at = asked_moment(resource, asked.query, gateway.clock.now())
         found = await gateway.reads.document(resource, asked.caller(), key, at)
         if isinstance(found, Rejection):
             raise Refused(found)
@@ -124,5 +125,6 @@ def _plural(path: str) -> str:
 
 ROUTES: Final = [
     *(_list_route(path, *found) for path, found in RESOURCES.items()),
-    *(_one_route(path, *found) for path, found in RESOURCES.items()),
+    # a preset is also found by its name, see `api.presets`
+    *(_one_route(path, *found) for path, found in RESOURCES.items() if found[0] is not PRESETS),
 ]

@@ -59,6 +59,7 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
         "users.deactivate": _OPERATORS,
         "users.erase": _OPERATORS,
         "users.sessions": _OPERATORS,
+        "users.limits": _TENANT,
         "profile.read": _SELF,
         "profile.update": _SELF,
         "profile.password": _SELF,

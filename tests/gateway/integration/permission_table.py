@@ -65,6 +65,7 @@ EXPORTS: Final = (
     "sessions",
     *(f"{k}-policies" for k in ("keypair", "user", "project")),
 )
+POLICIES: Final = tuple(f"/v1/{kind}-policies" for kind in ("keypair", "user", "project"))
 _CHOSEN: Final = "/v1/users/me/preferences"
 _MEMBERS: Final = "/v1/projects/{key}/members"
 TABLE: Final[dict[str, Row]] = {
@@ -94,6 +95,8 @@ TABLE: Final[dict[str, Row]] = {
     "POST /v1/users/{key}/erase": SUPERADMIN,
     "GET /v1/users/{key}/sessions": SUPERADMIN,
     "DELETE /v1/users/{key}/sessions/{login_id}": SUPERADMIN._replace(anew="login"),
+    "GET /v1/users/{key}/limits": TENANT,
+    "GET /v1/users/me/limits": EVERYBODY,
     "POST /v1/keypairs": Row("affarrr", {"user_id": "{user}"}),
     "PATCH /v1/keypairs/{key}": SUPERADMIN._replace(body={}),
     "POST /v1/keypairs/{key}/activate": HOLDER,
@@ -116,6 +119,18 @@ TABLE: Final[dict[str, Row]] = {
     "DELETE /v1/resource-groups/{key}": SUPERADMIN,
     "GET /v1/resource-groups/{key}/references": WATCHERS,
     "GET /v1/resource-groups/{key}/timeline": WATCHERS,
+    **{f"POST {path}": SUPERADMIN._replace(body={}) for path in POLICIES},
+    **{f"PATCH {path}/{{key}}": SUPERADMIN._replace(body={}) for path in POLICIES},
+    **{f"DELETE {path}/{{key}}": SUPERADMIN for path in POLICIES},  # a conflict: it is in use
+    **{f"GET {path}/{{key}}/references": WATCHERS for path in POLICIES},
+    "POST /v1/presets": SUPERADMIN._replace(body={}),
+    "PATCH /v1/presets/{key}": SUPERADMIN._replace(body={}),
+    "DELETE /v1/presets/{key}": SUPERADMIN._replace(anew="preset"),
+    "GET /v1/settings": EVERYBODY,
+    "PATCH /v1/settings": SUPERADMIN._replace(body={}),
+    "DELETE /v1/settings/{key}": SUPERADMIN,
+    "POST /v1/settings/reset": SUPERADMIN,
+    "GET /v1/settings/timeline": EVERYBODY,
     "POST /v1/sessions": Row("afaaaaa", {}),
     "DELETE /v1/sessions/{key}": Row("afaahhh"),
     "GET /v1/sessions/{key}/logs": Row("afaahhh"),

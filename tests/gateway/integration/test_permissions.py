@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from services.gateway.application import ROUTES
+from shared.kernel.ids import new_id
 from tests.gateway.integration.harness import IMAGE, PASSWORD, Stack, eventually
 from tests.gateway.integration.permission_table import (
     LISTS,
@@ -97,6 +98,10 @@ class World:
             ids["keypairs"] = made["access_key"]
             if what == "inactive keypair":
                 await self.post(f"/v1/keypairs/{made['access_key']}/deactivate")
+        elif what == "preset":
+            slots = {"cpu": 1, "mem": "1g"}
+            made = await self.post("/v1/presets", {"name": new_id(), "resource_slots": slots})
+            ids["presets"] = made["id"]
         elif what == "preference":
             await client.put(f"/v1/users/me/preferences/{owner}", json={"columns": []})
         elif what == "other user":
@@ -150,6 +155,7 @@ async def world(stack: Stack, admin: httpx.AsyncClient) -> AsyncIterator[World]:
         "sessions": session.json()["id"],
         "agents": "a1",
         "presets": presets,
+        "settings": "overlay_mtu",
         "images": images,
         "auth": await made.login_of_owner(),
         "login_id": "none",
