@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.scheduler.placement.cluster import Cluster
+from services.scheduler.placement.ledgers import Ledgers
 from services.scheduler.placement.model import Agent, Device, GroupOptions, Waiting, shape_of
 from services.scheduler.placement.planner import GroupPlanner
 from services.scheduler.placement.reasons import Explainer
@@ -11,6 +12,9 @@ from tests.scheduler.unit.twin import Twin
 
 AMOUNTS = st.sampled_from([0, 1000, 2000, 3000, 4000])
 GROUP = "default"
+AGENTS = ["a1", "a2", "a3", "a4"]
+PROJECTS = ["project:P", "project:Q"]
+KEYPAIRS = ["keypair:U", "keypair:V", "keypair:W"]
 
 
 @st.composite
@@ -23,7 +27,7 @@ def agents(draw):
         devices = tuple(Device(f"d{number}", kind, 1000) for number in range(count))
         capacity[kind] = 1000 * count
     return Agent(
-        agent_id=draw(st.sampled_from(["a1", "a2", "a3", "a4"])),
+        agent_id=draw(st.sampled_from(AGENTS)),
         group=draw(st.sampled_from([GROUP, GROUP, GROUP, "other"])),
         architecture=draw(st.sampled_from(["x86_64", "x86_64", "aarch64"])),
         capacity=capacity,
@@ -45,17 +49,38 @@ def requests(draw):
     kernels = draw(st.sampled_from([1, 1, 1, 2, 3]))
     mode = draw(st.sampled_from(["single-node", "multi-node"]))
     image = draw(st.sampled_from(["img", "img", "img", "absent"]))
+    designated = draw(st.sampled_from([(), (), (), (), ("a1",), ("a2", "a3")]))
+    shape = shape_of(resources, image, "x86_64", kernels, mode, designated)
     priority = draw(st.sampled_from([10, 10, 10, 20, 0]))
-    return shape_of(resources, image, "x86_64", kernels, mode), priority
+    return shape, priority, draw(st.sampled_from("UUVW")), draw(st.sampled_from(PROJECTS))
 
 
+LIMITS = st.tuples(
+    st.sampled_from([*KEYPAIRS, *PROJECTS]),
+    st.dictionaries(st.sampled_from(["cpu", "mem", "cuda.shares"]), st.none() | AMOUNTS),
+    st.sampled_from(["unlimited", "unlimited", "limited"]),
+    st.sampled_from([None, None, 0, 1, 2]),
+)
 STEPS = st.one_of(
     st.tuples(st.just("agent"), agents()),
     st.tuples(st.just("enqueue"), requests()),
     st.tuples(st.just("enqueue"), requests()),
+    st.tuples(st.just("enqueue"), requests()),
     st.tuples(st.just("pass"), st.sampled_from([1, 2, 100, 100, 100])),
+    st.tuples(st.just("pass"), st.just(100)),
     st.tuples(st.just("end"), st.integers(0, 50)),
     st.tuples(st.just("withdraw"), st.integers(0, 50)),
+    st.tuples(st.just("limit"), LIMITS),
+)
+OPTIONS = st.builds(
+    GroupOptions,
+    name=st.just(GROUP),
+    is_active=st.sampled_from([True] * 9 + [False]),
+    strategy=st.sampled_from(["dispersed", "concentrated", "roundrobin", "legacy"]),
+    retries_to_skip=st.sampled_from([0, 1, 2, 3]),
+    scheduler=st.sampled_from(["fifo", "lifo", "drf"]),
+    max_containers=st.sampled_from([None, None, 1, 3]),
+    allows_fragmentation=st.booleans(),
 )
 
 
@@ -64,21 +89,25 @@ class Both:
 
     def __init__(self, options) -> None:
         self.cluster = Cluster()
-        self.fast = GroupPlanner(options, self.cluster)
+        self.ledgers = Ledgers()
+        self.fast = GroupPlanner(options, self.cluster, self.ledgers)
         self.slow = Twin(options)
         self.explainer = Explainer(self.fast)
         self.turn = 0
 
     def agent(self, agent):
+        before = self.cluster.rows.get(agent.agent_id)
         self.cluster.put(agent)
         self.fast.agent_changed(self.cluster.rows[agent.agent_id])
+        assert before is None or before is self.cluster.rows[agent.agent_id]
         self.slow.agents[agent.agent_id] = agent
 
     def enqueue(self, request):
-        shape, priority = request
+        shape, priority, user, project = request
         self.turn += 1
         kernel_ids = tuple(f"k{self.turn}.{number}" for number in range(shape.kernels))
-        session = Waiting(f"s{self.turn}", priority, self.turn, shape, kernel_ids)
+        scopes = (f"keypair:{user}", project)
+        session = Waiting(f"s{self.turn}", priority, self.turn, shape, kernel_ids, user, scopes)
         self.fast.enqueue(session)
         self.slow.queue[session.session_id] = [session, 0, False]
 
@@ -88,23 +117,25 @@ class Both:
             for placed in self.fast.run(limit).placed
         ]
         assert fast == self.slow.run(limit)
-        order = sorted(self.slow.queue.values(), key=lambda item: (-item[0].priority, item[0].turn))
-        assert [entry.session.session_id for entry in self.fast.queue] == [
-            item[0].session_id for item in order
-        ]
-        tries = {item[0].session_id: item[1] for item in order}
-        assert {
-            entry.session.session_id: self.fast.queue.tries(entry) for entry in self.fast.queue
-        } == tries
+        queue = self.fast.queue
+        assert {key: queue.tries(entry) for key, entry in queue.entries.items()} == {
+            session_id: item[1] for session_id, item in self.slow.queue.items()
+        }
+
+    def limit(self, limits):
+        scope, slots, default, max_sessions = limits
+        self.ledgers.set_limits(scope, slots, default, max_sessions)
+        self.slow.limits[scope] = (slots, default, max_sessions)
 
     def end(self, pick):
-        sessions = sorted({kernel_id.split(".")[0] for kernel_id in self.slow.holdings})
+        sessions = sorted(self.slow.charged)
         if not sessions:
             return
         chosen = sessions[pick % len(sessions)]
-        for kernel_id in [key for key in self.slow.holdings if key.split(".")[0] == chosen]:
+        for kernel_id in self.slow.charged.pop(chosen).kernel_ids:
             del self.slow.holdings[kernel_id]
             self.fast.freed(self.cluster.release(kernel_id))
+        self.ledgers.refund(chosen)
 
     def withdraw(self, pick):
         if self.slow.queue:
@@ -115,52 +146,85 @@ class Both:
     def check(self):
         for agent_id, row in self.cluster.rows.items():
             assert row.left() == self.slow.left(self.slow.agents[agent_id])
-        for entry in self.fast.queue:
+        for session_id, entry in self.fast.queue.entries.items():
             reason = self.explainer.reason(entry)
             assert reason.code
             assert reason.message
+            if self.slow.usable() and self.slow.options.is_active:
+                is_over = self.slow.over(self.slow.queue[session_id][0])
+                assert is_over == (reason.code == "over-limit")
+
+    def check_order(self):
+        order = self.slow.order()
+        queue = self.fast.queue
+        assert [entry.session.session_id for entry in queue] == order
+        for offset in range(len(order) + 1):
+            page = queue.page(offset, 2)
+            assert [entry.session.session_id for entry in page] == order[offset : offset + 2]
 
 
-@settings(max_examples=300, deadline=None)
-@given(
-    strategy=st.sampled_from(["dispersed", "concentrated"]),
-    retries=st.sampled_from([0, 1, 2, 3]),
-    steps=st.lists(STEPS, max_size=40),
-)
-def test_the_fast_placement_decides_as_the_slow_one(strategy, retries, steps):
-    both = Both(GroupOptions(GROUP, strategy=strategy, retries_to_skip=retries))
+@settings(max_examples=400, deadline=None)
+@given(options=OPTIONS, steps=st.lists(STEPS, max_size=40))
+def test_the_fast_placement_decides_as_the_slow_one(options, steps):
+    both = Both(options)
     for kind, argument in steps:
         getattr(both, "run" if kind == "pass" else kind)(argument)
         both.check()
     both.run(100)
     both.check()
+    both.check_order()
 
 
-@settings(max_examples=100, deadline=None)
-@given(
-    fleet=st.lists(agents(), min_size=1, max_size=4),
-    work=st.lists(requests(), min_size=1, max_size=12),
-)
-def test_an_agent_never_gives_more_than_it_has(fleet, work):
-    both = Both(GroupOptions(GROUP))
+@settings(max_examples=150, deadline=None)
+@given(options=OPTIONS, fleet=st.lists(agents(), min_size=1, max_size=4), work=st.data())
+def test_an_agent_never_gives_more_than_it_has_and_nobody_gets_more_than_allowed(
+    options, fleet, work
+):
+    both = Both(options)
     for agent in fleet:
         both.agent(agent)
-    for request in work:
+    for limits in work.draw(st.lists(LIMITS, max_size=4)):
+        both.limit(limits)
+    for request in work.draw(st.lists(requests(), min_size=1, max_size=12)):
         both.enqueue(request)
     both.run(100)
     for row in both.cluster.rows.values():
         assert all(amount >= 0 for amount in row.left().values())
+        assert options.max_containers is None or row.kernels <= options.max_containers
         for device in row.agent.devices:
             assert row.devices_used.get(device.device_id, 0) <= device.amount
+    for scope, (slots, default, max_sessions) in both.slow.limits.items():
+        account = both.ledgers.account(scope)
+        assert max_sessions is None or account.sessions <= max_sessions
+        for name, used in account.used.items():
+            ceiling = slots.get(name, 0 if default == "limited" else None)
+            assert ceiling is None or used <= ceiling
 
 
-@settings(max_examples=100, deadline=None)
-@given(steps=st.lists(STEPS, max_size=30))
-def test_a_pass_that_nothing_asked_for_would_place_nothing(steps):
-    both = Both(GroupOptions(GROUP, retries_to_skip=0))
+@settings(max_examples=200, deadline=None)
+@given(options=OPTIONS, steps=st.lists(STEPS, max_size=30))
+def test_a_pass_that_nothing_asked_for_would_place_nothing(options, steps):
+    both = Both(options._replace(retries_to_skip=0))
     for kind, argument in steps:
         getattr(both, "run" if kind == "pass" else kind)(argument)
         if not both.fast.due:
             before = len(both.fast.queue)
             both.run(100)
             assert len(both.fast.queue) == before
+
+
+@settings(max_examples=100, deadline=None)
+@given(first=OPTIONS, then=OPTIONS, steps=st.lists(STEPS, max_size=25), more=st.lists(STEPS))
+def test_a_group_that_places_otherwise_now_does_so_with_those_who_wait(first, then, steps, more):
+    both = Both(first._replace(strategy="legacy"))
+    for kind, argument in steps:
+        getattr(both, "run" if kind == "pass" else kind)(argument)
+    options = then._replace(strategy="dispersed")
+    both.fast.configure(options)
+    both.slow.options = options
+    for item in both.slow.queue.values():
+        item[2] = False  # its tries count on; when it fails again, they may be enough
+    for kind, argument in more:
+        getattr(both, "run" if kind == "pass" else kind)(argument)
+    both.run(100)
+    both.check_order()
