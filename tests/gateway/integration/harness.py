@@ -203,8 +203,8 @@ async def start_stack(postgres_server: PostgresServer, files: Path, **environ: s
     client = await connect(server.url, "tester")
     stack = Stack(keyring, server, databases, urls, common, client, services)
     try:
-        for service in services.values():
-            await service.start()
+        # at once, as the supervisor does: some wait for what others tell
+        await asyncio.gather(*(service.start() for service in services.values()))
     except BaseException:
         await stack.stop()
         raise
