@@ -24,11 +24,14 @@ from tests.scheduler.integration.harness import World
 class FakeNode:
     """A node as the scheduler sees one: an agent's events, reports and heartbeats."""
 
-    def __init__(self, world: World, agent_id: str = "n1", cpu: int = 4) -> None:
+    def __init__(
+        self, world: World, agent_id: str = "n1", cpu: int = 4, group: str = "default"
+    ) -> None:
         self.world = world
         self.agent_id = agent_id
         self.incarnation = new_id()
         self.cpu = cpu
+        self.group = group
         self.sequence = 0
         self.beats = 0
 
@@ -38,7 +41,7 @@ class FakeNode:
             region="local",
             architecture="x86_64",
             version="1",
-            resource_group="default",
+            resource_group=self.group,
             runtime="process",
             available_slots={"cpu": self.cpu * 1000, "mem": 2**34},
             images=("img",),

@@ -137,8 +137,11 @@ class World:
         return answer
 
     async def types_of(self, session_id: str) -> list[str]:
+        return await self.types_of_stream(f"session-{session_id}")
+
+    async def types_of_stream(self, stream: str) -> list[str]:
         rows = await self.database.fetch(
-            "select type from events where stream = $1 order by version", f"session-{session_id}"
+            "select type from events where stream = $1 order by version", stream
         )
         return [row["type"] for row in rows]
 
