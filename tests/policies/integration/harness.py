@@ -68,3 +68,11 @@ class Policies:
                     " and usename = 'qm_policies' and datname = current_database()"
                 )
         return int(found)
+
+    async def ended(self, backend: int) -> None:
+        """Wait until a database process has done what it was at and has noticed that it may go."""
+        async with asyncio.timeout(20):
+            while await self.database.fetchval(
+                "select count(*) from pg_stat_activity where pid = $1", backend
+            ):
+                pass

@@ -115,10 +115,11 @@ async def cut_off(running: Policies, command: ChangeKeypairPolicy, *, lost: bool
     backend = await running.waiting()
     await running.service.kill()
     if lost:
-        await blocker.execute("select pg_terminate_backend($1, 10000)", backend)
+        await blocker.execute("select pg_terminate_backend($1)", backend)
+        await running.ended(backend)
     await holding.rollback()
-    # who waited for the head comes before whoever asks for it now
-    head = await blocker.fetchval("select position from log_head for update")
+    await running.ended(backend)
+    head = await running.head()
     assert head == (before if lost else before + 2)
     await blocker.close()
     assert not isinstance(await sent, Accepted)
