@@ -9,6 +9,7 @@ import pytest
 
 from services.scheduler.books import Books
 from services.scheduler.domain import enqueue, resource_group, session_rules
+from services.scheduler.domain.quota import KeypairLimits
 from services.scheduler.leadership import NAME
 from services.scheduler.placement.model import Agent
 from services.scheduler.writer import Decision, Writer
@@ -27,6 +28,7 @@ SESSIONS = 6_000
 CLIENTS = 64
 WANTED_PER_S = 3_000
 META = Meta(actor=Actor(kind="user", id="u1"), correlation_id="bench")
+LIMITS = KeypairLimits(name="default", max_pending_session_count=10**6)
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(300)]
 
 
@@ -54,6 +56,9 @@ def enqueue_decision(name, size, group):
             is_name_taken=lambda wanted: ("u1", wanted) in books.names,
             impossible=lambda _: None,
             make_id=new_id,
+            access_key=command.access_key,
+            limits=LIMITS,
+            pending=books.pending.of(command.access_key),
         )
         return Decision(enqueue.decide(command, facts))
 

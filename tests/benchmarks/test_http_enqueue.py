@@ -36,6 +36,9 @@ async def admin(stack):
         return (await client.get("/v1/agents?status=ALIVE")).json()["total"]
 
     await eventually(listed, lambda total: total == AGENTS)
+    unlimited = {"max_concurrent_sessions": None}
+    answer = await client.patch("/v1/keypair-policies/default", json=unlimited)
+    assert answer.status_code == 200, answer.text
     # the scheduler follows the agents on its own: the first session waits for it
     await eventually(lambda: client.post("/v1/sessions", json=session("first")), is_made)
     return client
