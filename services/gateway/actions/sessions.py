@@ -9,6 +9,7 @@ from services.gateway.http.bodies import Body
 from services.gateway.http.calls import Call
 from services.gateway.http.problems import Refused
 from services.gateway.reads.policies import PRESETS
+from services.gateway.reads.presets import preset_for
 from services.gateway.reads.projects import project_for
 from services.gateway.reads.sessions import SESSIONS
 from services.gateway.writes import Written
@@ -20,7 +21,7 @@ from shared.contracts.scheduler import (
     TerminateSession,
 )
 from shared.eventlog.records import CommandKey
-from shared.kernel.rejections import FieldError, Rejection, all_invalid, invalid
+from shared.kernel.rejections import FieldError, Rejection, all_invalid
 from shared.kernel.slots import RawSlots, Slots, parse_slots
 from shared.security.environ import seal_environ
 
@@ -31,8 +32,10 @@ class CreateSessionBody(Body, frozen=True, kw_only=True):
     """A session to run, or `count` equal ones.
 
     `resources` is what each kernel asks for; `command` is a list of arguments, or one text for the
-    shell. `project` is an id or a name; the caller's first general project unless given. Without a
-    `resource_group` it is the default one, else the first by name, of those that take it.
+    shell. `project` is an id or a name; the caller's first general project unless given. `preset`
+    is an id or a name: that of the group goes before that of every group, and what `resources`
+    says before both. Without a `resource_group` it is that of the preset, else the default one,
+    else the first by name, of those that take it.
     """
 
     name: str
@@ -60,7 +63,8 @@ async def create_sessions(
     principal = call.caller()
     user = gateway.directory.users[principal.user_id]
     errors = [*_not_offered(body), *_environ_errors(body.environ)]
-    resources = await _resources(gateway, principal, body, errors)
+    preset = await _preset(gateway, principal, body, errors)
+    resources = _resources(body, preset, errors)
     if errors:
         raise Refused(all_invalid(tuple(errors)))
     project = await project_for(gateway.reads, principal, body.project)
@@ -77,7 +81,7 @@ async def create_sessions(
         domain=principal.domain,
         project_id=project,
         image=body.image,
-        resource_group=body.resource_group,
+        resource_group=body.resource_group or preset.get("resource_group"),
         resources=resources,
         command=_arguments(body.command),
         environ=environ,
@@ -149,33 +153,29 @@ def _environ_errors(environ: dict[str, str]) -> list[FieldError]:
     return errors
 
 
-async def _resources(
+async def _preset(
     gateway: Gateway, principal: Principal, body: CreateSessionBody, errors: list[FieldError]
-) -> Slots:
-    raw: RawSlots = body.resources
-    if body.preset is not None:
-        preset = await _preset(gateway, principal, body.preset)
-        if isinstance(preset, Rejection):
-            errors.extend(preset.errors)
-            return {}
-        raw = {**preset, **body.resources}
+) -> dict[str, Any]:
+    """Return the preset that is meant, an empty one if none is."""
+    if body.preset is None:
+        return {}
+    key = await preset_for(gateway.reads, body.preset, body.resource_group)
+    found = await gateway.reads.decoded(PRESETS, principal, key)
+    if not isinstance(found, Rejection):
+        return found
+    text = f"There is no preset '{body.preset[:64]}' for this resource group, or none of its own."
+    errors.append(FieldError("preset", "unknown", text))
+    return {}
+
+
+def _resources(body: CreateSessionBody, preset: dict[str, Any], errors: list[FieldError]) -> Slots:
+    raw: RawSlots = {**preset.get("resource_slots", {}), **body.resources}
     slots = parse_slots(raw)
     if isinstance(slots, tuple):
         errors.extend(
             FieldError(f"resources.{error.field}", error.code, error.message) for error in slots
         )
         return {}
-    return slots
-
-
-async def _preset(gateway: Gateway, principal: Principal, name: str) -> dict[str, str] | Rejection:
-    key = await gateway.reads.pool.fetchval(
-        "select id from presets where id = $1 or name = $1", name.replace("\0", "")
-    )
-    found = await gateway.reads.decoded(PRESETS, principal, key or "")
-    if isinstance(found, Rejection):
-        return invalid("preset", "unknown", f"There is no preset '{name[:64]}'.")
-    slots: dict[str, str] = found["resource_slots"]
     return slots
 
 

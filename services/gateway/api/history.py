@@ -90,6 +90,15 @@ def _timeline_route(path: str) -> HTTPRouteHandler:
     return get(f"{path}/{{key:{kind}}}{SUFFIX}", opt=options)(handler)
 
 
+@get(
+    "/v1/users/me/timeline",
+    opt=operation(USERS.read_action, answer=EventDocument, listed=TIMELINE),
+)
+async def my_timeline(request: Request[Any, Any, Any]) -> ASGIResponse:
+    """Tell what has happened to oneself, the newest first."""
+    return answer(await timeline(gateway_of(request), call(request), "/v1/users", "me"))
+
+
 def _article(noun: str) -> str:
     return "an" if noun[0] in "aeio" else "a"
 
@@ -111,4 +120,4 @@ async def list_events(request: Request[Any, Any, Any]) -> ASGIResponse:
     return answer(found.encode())
 
 
-ROUTES: Final = [list_events, *(_timeline_route(path) for path in OBJECTS)]
+ROUTES: Final = [list_events, my_timeline, *(_timeline_route(path) for path in OBJECTS)]

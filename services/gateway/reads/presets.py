@@ -12,6 +12,12 @@ _FIND: Final = (
     "select id, resource_group from presets where (id = $1 or name = $1)"
     " and ($2::text is null or resource_group = $2) order by id <> $1, resource_group, id"
 )
+# in a group its own goes first; without one, what is for every group (that is, of group '')
+_FOR: Final = (
+    "select id, resource_group from presets where (id = $1 or name = $1)"
+    " and ($2::text is null or resource_group in ($2, ''))"
+    " order by id <> $1, (resource_group = '') = ($2::text is not null), id"
+)
 
 
 async def preset_id(reads: ReadModels, key: str, group: str | None = ANY_GROUP) -> str:
@@ -32,16 +38,22 @@ async def preset_id(reads: ReadModels, key: str, group: str | None = ANY_GROUP) 
 
 
 async def preset_for(reads: ReadModels, key: str, group: str | None) -> str:
-    """Return the id of the preset that a session in a group means: the group's own goes first."""
+    """Return the id of the preset that a session means, `key` itself when there is none.
+
+    In a group its own preset goes before that of every group. Where no group is named it is that
+    of every group, or else that of the only group that has one. Raises Refused (400) when several
+    have.
+    """
     if "\0" in key or "\0" in (group or ""):
         return key
-    found: str | None = await reads.pool.fetchval(
-        "select id from presets where id = $1 or (name = $1 and resource_group = any($2::text[]))"
-        " order by id <> $1, resource_group = '' limit 1",
-        key,
-        [EVERY_GROUP, group or EVERY_GROUP],
-    )
-    return found or key
+    rows = await reads.pool.fetch(_FOR, key, group)
+    if not rows:
+        return key
+    first: str = rows[0]["id"]
+    is_certain = first == key or group is not None or rows[0]["resource_group"] == EVERY_GROUP
+    if not is_certain and len(rows) > 1:
+        raise Refused(_ambiguous(key, [row["resource_group"] for row in rows]))
+    return first
 
 
 def _ambiguous(name: str, groups: list[str]) -> Rejection:

@@ -109,6 +109,7 @@ TABLE: Final[dict[str, Row]] = {
     "POST /v1/keypairs/{key}/reveal": HOLDER,
     "DELETE /v1/keypairs/{key}": HOLDER._replace(anew="inactive keypair"),
     "GET /v1/users/me": EVERYBODY,
+    "GET /v1/users/me/timeline": EVERYBODY,
     "PATCH /v1/users/me": EVERYBODY._replace(body={}),
     "POST /v1/users/me/password": EVERYBODY._replace(body={}),
     "POST /v1/users/me/totp": EVERYBODY,

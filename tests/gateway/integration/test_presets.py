@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.gateway.integration.harness import IMAGE
 from tests.gateway.integration.people import refused, signing, unique
 
 GIB = 2**30
@@ -129,3 +130,37 @@ async def test_everybody_reads_presets_and_only_a_superadmin_changes_them(stack,
     refused(await client.patch(f"/v1/presets/{created['id']}", json={}), 403)
     refused(await client.delete(f"/v1/presets/{created['id']}"), 403)
     refused(await client.post("/v1/presets", json={"name": "x", "resource_slots": SLOTS}), 403)
+
+
+async def test_a_session_takes_the_preset_of_its_group_before_that_of_every_group(
+    stack, admin, agent
+):
+    everywhere = await preset(admin)
+    there = await preset(
+        admin,
+        name=everywhere["name"],
+        resource_group="default",
+        resource_slots={"cpu": 2, "mem": "1g"},
+    )
+
+    async def taken(**more):
+        body = {"name": unique("s"), "type": "batch", "image": IMAGE, "command": ["true"]}
+        answer = await admin.post("/v1/sessions", json={**body, **more})
+        assert answer.status_code == 201, answer.text
+        made = answer.json()
+        await admin.delete(f"/v1/sessions/{made['id']}?forced=true")
+        left = (await admin.get(f"/v1/sessions/{made['id']}")).json()
+        if left["agents"]:
+            await stack.end(left)
+        return made["resources"]["cpu"], made["resource_group"]
+
+    name = everywhere["name"]
+    assert await taken(preset=name, resource_group="default") == ("2", "default")
+    assert await taken(preset=name) == ("1", "default")
+    assert await taken(preset=there["id"]) == ("2", "default")
+    assert await taken(preset=name, resources={"cpu": "0.5"}) == ("0.5", "default")
+    await admin.delete(f"/v1/presets/{everywhere['id']}")
+    assert await taken(preset=name) == ("2", "default")
+    await admin.delete(f"/v1/presets/{there['id']}")
+    body = {"name": unique("s"), "type": "batch", "image": IMAGE, "preset": name}
+    assert "preset" in refused(await admin.post("/v1/sessions", json=body), 422)
