@@ -19,6 +19,7 @@ COMMANDS = "services.gateway.cli.commands"
         "logout": (f"{COMMANDS}.login:logout", "End the log-in and forget the token."),
         "session": (f"{COMMANDS}.session:session", "Run, list, show and terminate sessions."),
         "agent": (f"{COMMANDS}.agent:agent", "See the machines that run sessions."),
+        "group": (f"{COMMANDS}.group:group", "See and change resource groups and who may enter."),
         "user": (f"{COMMANDS}.user:user", "See, create and change the people who use the cluster."),
         "keypair": (f"{COMMANDS}.keypair:keypair", "See, issue and change programs' credentials."),
         "project": (f"{COMMANDS}.project:project", "See and change projects and their members."),
