@@ -100,7 +100,8 @@ class Arena:
         """Send a command until it is known what became of it."""
         key = CommandKey(new_id(), "digest")
         for _ in range(INSISTENCE):
-            await self.up[command.SERVICE].wait()
+            for up in self.up.values():  # a deletion needs both
+                await up.wait()
             reply = await self._ask(command, key, seen)
             if reply is None:
                 continue

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections import defaultdict
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Any, Final
 
 import asyncpg
@@ -15,6 +16,7 @@ from shared.eventlog.codecs import codec_for
 from shared.eventlog.log import EventLog
 from shared.eventlog.pool import open_pool
 from shared.testing.eventually import eventually
+from shared.testing.services import ServiceProcess
 from tests.users.integration.harness import Ground, Users
 from tests.users.integration.racing import Arena, Contest, contest
 
@@ -30,7 +32,11 @@ Name = tuple[str, str]
 async def arena(users: Users, ground: Ground) -> AsyncIterator[Arena]:
     pool = await open_pool(ground.policies.environ["QM_DATABASE_URL"], name="another policies")
     log = EventLog(pool, codec_for("policies"))
-    yield Arena(users, ground.nats, log, {"users": users.service, "policies": ground.policies})
+    another = ServiceProcess("users", ground.environ)  # each does what the other is not asked
+    await another.start()
+    processes = {"users": users.service, "policies": ground.policies}
+    yield Arena(users, ground.nats, log, processes)
+    await another.stop()
     await pool.close()
 
 
@@ -120,14 +126,18 @@ class Story:
     def __init__(self, users: list[dict[str, Any]], policies: list[dict[str, Any]]) -> None:
         self._users = users
         self._policies = policies
-        self._lives: dict[Name, list[int]] = defaultdict(list)
+        self._lives: dict[Name, list[tuple[datetime, int]]] = defaultdict(list)
         for event in policies:
             if event["type"].endswith("PolicyCreated"):
-                self._lives[_named(event)].append(event["position"])
+                life = (event["recorded_at"], event["position"])
+                self._lives[_named(event)].append(life)
 
     @classmethod
     async def read(cls, database: asyncpg.Connection) -> "Story":
-        sql = "select position, type, stream, data::text as data from {}.events order by position"
+        sql = (
+            "select position, type, stream, data::text as data, recorded_at"
+            " from {}.events order by position"
+        )
         logs = [
             [
                 {**row, "data": json.loads(row["data"])}
@@ -149,13 +159,20 @@ class Story:
                     assert name not in holding.values(), f"{name} is retired while it is used"
                     retired[name] = data["created"]
                 case "PolicyReinstated":
-                    retired.pop((data["kind"], data["name"]))
+                    name = (data["kind"], data["name"])
+                    assert retired.pop(name, 0) == data["created"], f"{name} was not retired"
                 case _ if "resource_policy" in data:
                     kind, holder = _holder(event)
                     name = (kind, data["resource_policy"])
                     holding[kind, holder] = name
-                    since = retired.pop(name, None)
-                    assert since is None or self._lives[name][-1] > since, f"{name} was retired"
+                    since = retired.pop(name, 0)
+                    assert self._life(name, event["recorded_at"]) > since, f"{name} was retired"
+
+    def _life(self, name: Name, at: datetime) -> int:
+        """Return the position at which the policy was created that there was at a time."""
+        if name[1] == "default":  # the first administrator has it before it is made
+            return 1
+        return max(position for when, position in self._lives[name] if when <= at)
 
     def check_deletions(self) -> None:
         """What is deleted was retired before, and not reinstated."""
