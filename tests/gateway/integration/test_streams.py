@@ -109,6 +109,18 @@ async def test_a_heartbeat_reaches_an_open_page(stack, admin, agent):
         assert (await following())[1]["ids"] == [agent]
 
 
+async def test_a_policy_and_a_setting_reach_an_open_page(stack, admin, person):
+    own = await stack.logged_in(person[0]["email"], PASSWORD)
+    async with events(own, "policies,settings") as following:
+        made = await admin.post("/v1/user-policies", json={"name": new_id()})
+        assert made.status_code == 201, made.text
+        assert await following() == ("policies", {"topic": "policies", "ids": [made.json()["id"]]})
+        changed = await admin.patch("/v1/settings", json={"announcement": new_id()})
+        assert changed.status_code == 200, changed.text
+        assert (await following())[1] == {"topic": "settings", "ids": ["announcement"]}
+    await admin.delete("/v1/settings/announcement")
+
+
 async def test_nobody_is_told_of_what_they_may_not_see(stack, admin, agent, person):
     made, _ = person
     own = await stack.logged_in(made["email"], PASSWORD)
