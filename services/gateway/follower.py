@@ -107,7 +107,7 @@ class Follower:
             return self._queues.group_of(event.session_id)
         return None
 
-    def _touched(self, recorded: Recorded) -> Iterable[tuple[str, str, str | None]]:
+    def _touched(self, recorded: Recorded) -> Iterable[tuple[str, str | None, str | None]]:
         """Return the (topic, key, owner) that an event touches."""
         event = recorded.event
         if isinstance(event, SessionEvent):
@@ -118,7 +118,8 @@ class Follower:
             yield "agents", event.agent_id, None
             yield f"agent:{event.agent_id}", event.agent_id, None
         elif isinstance(event, ResourceGroupEvent):
-            yield "resource_groups", event.name, None
+            # whoever follows may not be shown every group, so none is named
+            yield "resource_groups", None, None
         elif isinstance(event, ImageDiscovered):
             yield "images", event.key(), None
         elif recorded.stream.startswith(_POLICY_STREAMS):

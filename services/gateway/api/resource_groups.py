@@ -25,12 +25,14 @@ from services.gateway.api.routing import (
     operation,
     plain,
 )
+from services.gateway.documents.references import Deletability
 from services.gateway.documents.resource_groups import ResourceGroupDocument
 from services.gateway.http.parameters import Field, FieldKind, ListSpec, parse_list
 from services.gateway.http.patches import read_patch
 from services.gateway.http.problems import Refused, malformed
 from services.gateway.reads.group_references import GroupReference, group_references
 from services.gateway.reads.sessions import RESOURCE_GROUPS
+from services.gateway.writes import merged
 from shared.kernel.rejections import Rejection
 
 _REFERENCES: Final = ListSpec(
@@ -84,7 +86,12 @@ async def remove(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
 
 @get(
     "/v1/resource-groups/{key:str}/references",
-    opt=operation("resource-groups.references", answer=GroupReference, listed=_REFERENCES),
+    opt=operation(
+        "resource-groups.references",
+        answer=GroupReference,
+        listed=_REFERENCES,
+        page=Deletability,
+    ),
 )
 async def references(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
     """List what refers to a resource group, and tell whether it could be deleted."""
@@ -104,7 +111,8 @@ async def references(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
         limit=query.limit,
         offset=query.offset,
     )
-    return answer(msgspec.json.encode(found))
+    page, deletable = found
+    return answer(merged(page.encode().decode(), **msgspec.to_builtins(deletable)))
 
 
 ROUTES: Final = [create, change, remove, references]

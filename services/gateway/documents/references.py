@@ -23,14 +23,14 @@ class ReferenceDocument(msgspec.Struct, kw_only=True):
 
 
 class DeletionReason(msgspec.Struct, kw_only=True):
-    """Why a policy can't be deleted now."""
+    """Why something can't be deleted now."""
 
     code: str
     message: str
 
 
 class Deletability(msgspec.Struct, kw_only=True):
-    """Whether a policy can be deleted now; `reason` is null when it can."""
+    """Whether something can be deleted now; `reason` is null when it can."""
 
     deletable: bool
     reason: DeletionReason | None

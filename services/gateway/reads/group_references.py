@@ -5,6 +5,8 @@ from typing import Final
 import asyncpg
 import msgspec
 
+from services.gateway.documents.references import Deletability, DeletionReason
+from services.gateway.reads.pages import Page
 from shared.contracts.scheduler import TERMINAL_STATUSES
 
 _ALL: Final = """
@@ -22,7 +24,6 @@ _ALL: Final = """
 """
 _PAGE: Final = f"select * from ({_ALL}) as r order by type, name, id limit $3 offset $4"  # noqa: S608  # our constants
 _COUNT: Final = f"select count(*) from ({_ALL}) as r"  # noqa: S608  # our constants
-DEFAULT: Final = "It is the default group; make another group the default first."
 
 
 class GroupReference(msgspec.Struct, kw_only=True):
@@ -37,30 +38,21 @@ class GroupReference(msgspec.Struct, kw_only=True):
     status: str | None
 
 
-class GroupReferences(msgspec.Struct, kw_only=True):
-    """One page of what refers to a group, and whether it could be deleted now."""
-
-    items: list[GroupReference]
-    total: int
-    next_cursor: str | None
-    deletable: bool
-    reason: str | None
-
-
 async def group_references(
     pool: asyncpg.Pool, name: str, *, is_default: bool, limit: int, offset: int
-) -> GroupReferences:
-    """Return one page of what refers to a group."""
+) -> tuple[Page, Deletability]:
+    """Return one page of what refers to a group, and whether it could be deleted now."""
     ended = sorted(TERMINAL_STATUSES)
     rows = await pool.fetch(_PAGE, name, ended, limit, offset)
     total: int = await pool.fetchval(_COUNT, name, ended)
-    reason = DEFAULT if is_default else None
-    if total and not is_default:
-        reason = f"{total} agents, sessions, presets and permissions to enter refer to it."
-    return GroupReferences(
-        items=[GroupReference(**dict(row)) for row in rows],
-        total=total,
-        next_cursor=None,
-        deletable=reason is None,
-        reason=reason,
-    )
+    found = (GroupReference(**dict(row)) for row in rows)
+    page = Page(tuple(msgspec.json.encode(one).decode() for one in found), total)
+    if is_default:
+        text = "It is the default group; make another group the default first."
+        reason = DeletionReason(code="default_group", message=text)
+        return page, Deletability(deletable=False, reason=reason)
+    if total:
+        text = f"{total} agents, sessions, presets and permissions to enter refer to it."
+        reason = DeletionReason(code="resource_group_in_use", message=text)
+        return page, Deletability(deletable=False, reason=reason)
+    return page, Deletability(deletable=True, reason=None)

@@ -14,6 +14,7 @@ from services.scheduler.domain.resource_group import (
     choose,
     decide,
     evolve,
+    seed,
 )
 from shared.contracts.scheduler import (
     ChangeResourceGroup,
@@ -255,3 +256,24 @@ def test_the_same_change_twice_changes_nothing_the_second_time(first, changes):
     for fields in changes:
         state = after(state, change(**fields))
         assert decide(state, change(**fields), Context()) == ()
+
+
+NAMES = st.sampled_from(("default", "a", "b"))
+COMMANDS = st.one_of(
+    st.builds(create, NAMES, is_default=st.booleans(), is_public=st.booleans()),
+    st.builds(change, NAMES, is_default=st.booleans(), is_active=st.booleans()),
+    st.builds(change, NAMES, allowed_projects=st.sampled_from(((), ("p1",)))),
+    st.builds(lambda name: DeleteResourceGroup(name=name), NAMES),
+)
+
+
+@given(st.lists(COMMANDS, max_size=12))
+def test_whatever_is_asked_one_group_is_the_default_one(commands):
+    groups = {"default": evolve(None, seed(None)[0])}
+    for command in commands:
+        (default,) = [group.name for group in groups.values() if group.is_default]
+        found = decide(groups.get(command.name), command, Context(default=default))
+        for event in () if isinstance(found, Rejection) else found:
+            groups[event.name] = evolve(groups.get(event.name), event)
+        groups = {name: group for name, group in groups.items() if group is not None}
+    assert len([group for group in groups.values() if group.is_default]) == 1

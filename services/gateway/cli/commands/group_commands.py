@@ -94,7 +94,7 @@ def references(ctx: click.Context, *, name: str, limit: int) -> None:
             spare="id",
         )
         more_hint(found)
-    click.echo("It can be deleted." if found["deletable"] else found["reason"])
+    click.echo("It can be deleted." if found["deletable"] else found["reason"]["message"])
 
 
 timeline = timeline_of("resource-group", lambda _, name: group_path(name))
