@@ -25,9 +25,15 @@ class Line(WaitingQueue):
     """
 
     def __init__(
-        self, group: str, ledgers: Ledgers, *, retries_to_skip: int, is_newest_first: bool = False
+        self,
+        group: str,
+        ledgers: Ledgers,
+        site: Site,
+        *,
+        retries_to_skip: int,
+        is_newest_first: bool = False,
     ) -> None:
-        super().__init__(group, ledgers)
+        super().__init__(group, ledgers, site)
         self.retries_to_skip = retries_to_skip
         self.is_newest_first = is_newest_first
         self.blocker: Entry | None = None
@@ -42,7 +48,7 @@ class Line(WaitingQueue):
         turn = -session.turn if self.is_newest_first else session.turn
         return (-session.priority, turn, session.session_id)
 
-    def run(self, limit: int, site: Site) -> Pass:
+    def run(self, limit: int) -> Pass:
         """Place sessions in order until one blocks or `limit` are placed."""
         self._block(None)
         placed: list[Placed] = []
@@ -61,12 +67,12 @@ class Line(WaitingQueue):
                 entry.lane.hold(account)
                 found = None
             else:
-                found = site.place(entry)
+                found = self._site.place(entry)
             if found is not None:
                 placed.append(found)
                 self.discard(entry.session.session_id)
             elif account is None and not entry.overtaken:
-                if site.offers(entry.lane.shape):
+                if self._site.offers(entry.lane.shape):
                     self._block(entry)
                     self._count(entry)
                     return Pass(tuple(placed), finished=True)
@@ -87,7 +93,7 @@ class Line(WaitingQueue):
         if woken:
             self.due = True
 
-    def look_again(self, offers: Callable[[Shape], bool]) -> None:  # noqa: ARG002  # a pass asks
+    def look_again(self) -> None:
         """Note that the agents are others, and with them what anybody offers."""
         self.due = True
 

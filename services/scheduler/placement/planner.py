@@ -8,7 +8,7 @@ from services.scheduler.placement.cluster import Cluster
 from services.scheduler.placement.ledgers import Ledgers
 from services.scheduler.placement.line import Line
 from services.scheduler.placement.model import GroupOptions, Placed, Shape, Waiting
-from services.scheduler.placement.queue import Capacity, Entry, Pass, WaitingQueue
+from services.scheduler.placement.queue import Capacity, Entry, Pass, Site, WaitingQueue
 from services.scheduler.placement.rows import Row
 from services.scheduler.placement.shares import Shares
 
@@ -23,7 +23,7 @@ class GroupPlanner:
         self.cluster = cluster
         self.ledgers = Ledgers() if ledgers is None else ledgers
         self.index = cluster.open_group(options)
-        self.queue = _queue_for(options, self.ledgers)
+        self.queue = _queue_for(options, self.ledgers, self)
 
     @property
     def due(self) -> bool:
@@ -49,7 +49,7 @@ class GroupPlanner:
             self.queue.discard(entry.session.session_id)
         self.options = options
         self.index = self.cluster.open_group(options)
-        self.queue = _queue_for(options, self.ledgers)
+        self.queue = _queue_for(options, self.ledgers, self)
         for entry, count in zip(waiting, tries, strict=True):
             self.queue.add(entry.session, count)
         self.due = True
@@ -74,7 +74,7 @@ class GroupPlanner:
     def agent_changed(self, row: Row) -> None:
         """Note that an agent came, returned, or offers something else."""
         self.freed(row)
-        self.queue.look_again(self.index.offers)
+        self.queue.look_again()
 
     def freed(self, row: Row) -> None:
         """Note that an agent has more room than before: wake what might fit there now."""
@@ -100,7 +100,7 @@ class GroupPlanner:
         if not self.options.is_active or not self.index.rows:
             self.queue.stand_down()
             return Pass((), finished=True)
-        return self.queue.run(limit, self)
+        return self.queue.run(limit)
 
     def offers(self, shape: Shape) -> bool:
         """Tell whether any agent has what a shape asks for, free or not."""
@@ -123,11 +123,11 @@ class GroupPlanner:
         return Placed(session.session_id, places)
 
 
-def _queue_for(options: GroupOptions, ledgers: Ledgers) -> WaitingQueue:
+def _queue_for(options: GroupOptions, ledgers: Ledgers, site: Site) -> WaitingQueue:
     match options.scheduler:
         case "drf":
-            return Shares(options.name, ledgers)
+            return Shares(options.name, ledgers, site)
         case "lifo":
-            return Line(options.name, ledgers, retries_to_skip=0, is_newest_first=True)
+            return Line(options.name, ledgers, site, retries_to_skip=0, is_newest_first=True)
         case _:
-            return Line(options.name, ledgers, retries_to_skip=options.retries_to_skip)
+            return Line(options.name, ledgers, site, retries_to_skip=options.retries_to_skip)

@@ -41,12 +41,13 @@ class Site(Protocol):
 class WaitingQueue(ABC):
     """The waiting sessions of a group. `due`: something has changed that a pass must look at."""
 
-    def __init__(self, group: str, ledgers: Ledgers) -> None:
+    def __init__(self, group: str, ledgers: Ledgers, site: Site) -> None:
         self.entries: dict[str, Entry] = {}
         self.parked: set[Shape] = set()
         self.due = False
         self._group = group
         self._ledgers = ledgers
+        self._site = site
         self._lanes: dict[tuple[Shape, str, tuple[str, ...]], Lane] = {}
         self._of_shape: dict[Shape, int] = {}
 
@@ -94,7 +95,7 @@ class WaitingQueue(ABC):
         """Return where a session stands among those of its user."""
 
     @abstractmethod
-    def run(self, limit: int, site: Site) -> Pass:
+    def run(self, limit: int) -> Pass:
         """Place up to `limit` sessions."""
 
     @abstractmethod
@@ -106,7 +107,7 @@ class WaitingQueue(ABC):
         """Let shapes be tried again for which `fits` says they might."""
 
     @abstractmethod
-    def look_again(self, offers: Callable[[Shape], bool]) -> None:
+    def look_again(self) -> None:
         """Note that the agents are others, and with them what anybody offers."""
 
     @abstractmethod

@@ -34,8 +34,8 @@ class _Claimant:
 class Shares(WaitingQueue):
     """The queue of a group that places by shares."""
 
-    def __init__(self, group: str, ledgers: Ledgers) -> None:
-        super().__init__(group, ledgers)
+    def __init__(self, group: str, ledgers: Ledgers, site: Site) -> None:
+        super().__init__(group, ledgers, site)
         self._weights = Weights()
         self._order = FairOrder()
         self._unordered: set[str] = set()
@@ -51,10 +51,9 @@ class Shares(WaitingQueue):
         """Return where a session stands among those of its user."""
         return (-session.priority, session.turn, session.session_id)
 
-    def run(self, limit: int, site: Site) -> Pass:
+    def run(self, limit: int) -> Pass:
         """Place sessions of whoever holds least until nobody is left or `limit` are placed."""
-        if self._weights.follow(site.capacity()):
-            self._touched.update(self._users)
+        self._weigh()
         placed: list[Placed] = []
         while len(placed) < limit:
             user = self._next()
@@ -69,11 +68,11 @@ class Shares(WaitingQueue):
                 self._hide(lane)
                 lane.hold(account)
                 continue
-            found = site.place(entry)
+            found = self._site.place(entry)
             if found is not None:
                 placed.append(found)
                 self.discard(entry.session.session_id)
-            elif site.offers(lane.shape):
+            elif self._site.offers(lane.shape):
                 self._block(user, claimant, entry)
             else:
                 self._hide(lane)
@@ -91,13 +90,13 @@ class Shares(WaitingQueue):
         for shape in woken:
             self._unblock_all(shape)
 
-    def look_again(self, offers: Callable[[Shape], bool]) -> None:
+    def look_again(self) -> None:
         """Note that the agents are others, and with them what anybody offers."""
         self.due = True
-        for shape in [shape for shape in self._aside if offers(shape)]:
+        for shape in [shape for shape in self._aside if self._site.offers(shape)]:
             for lane in self._aside.pop(shape):
                 self._show(lane)
-        for shape in [shape for shape in self._blocked if not offers(shape)]:
+        for shape in [shape for shape in self._blocked if not self._site.offers(shape)]:
             self._unblock_all(shape)
 
     def lifted(self, lane: Lane) -> None:
@@ -129,6 +128,7 @@ class Shares(WaitingQueue):
 
     def _in_order(self) -> FairOrder:
         """Return the order as it is when everybody finds room."""
+        self._weigh()
         self._unordered.update(self._users[scope] for scope in self._touched)
         for user in self._unordered:
             claimant = self._claimants.get(user)
@@ -139,6 +139,11 @@ class Shares(WaitingQueue):
             self._order.put(user, self._weights.claims(claimant.account.used, claims))
         self._unordered.clear()
         return self._order
+
+    def _weigh(self) -> None:
+        """Follow what there is in all: when that is something else, so is every share."""
+        if self._weights.follow(self._site.capacity()):
+            self._touched.update(self._users)
 
     def _head(self, claimant: _Claimant) -> Entry:
         key = claimant.heads.first()
