@@ -130,9 +130,11 @@ def _pending_over(
     if limit is not None and pending.sessions + command.count > limit:
         name = "max_pending_session_count"
         yield _Over("count", name, name, str(pending.sessions), str(command.count), str(limit))
+    ceilings = limits.max_pending_session_resource_slots
+    if not ceilings:
+        return
     asked = multiply(command.resources, command.cluster_size * command.count)
     together = {slot: pending.slots.get(slot, 0) + n for slot, n in asked.items() if n > 0}
-    ceilings = limits.max_pending_session_resource_slots
     for slot in sorted(excess(together, ceilings)):
         yield _Over(
             f"resources.{slot}",

@@ -108,6 +108,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
 def sum_of(event: SessionEnqueued) -> Slots:
     """Return what all kernels of a session ask for together."""
+    if len(event.kernels) == 1:
+        return event.kernels[0].requested
     total: Slots = {}
     for kernel in event.kernels:
         total = add(total, kernel.requested)
