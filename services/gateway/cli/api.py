@@ -143,7 +143,7 @@ class Api:
                 response = self._http.request(
                     method,
                     path,
-                    params=_given(query or {}),
+                    params=_given(query or {}) or None,  # what the path itself asks stays
                     json=body,
                     content=text,
                     headers=headers,

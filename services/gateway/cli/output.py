@@ -102,6 +102,12 @@ def more_hint(found: dict[str, Any]) -> None:
         click.echo(f"… {shown} of {total}; --limit shows more.", err=True)
 
 
+def warn(found: dict[str, Any]) -> None:
+    """Say on standard error what was allowed and yet makes no sense."""
+    for warning in found.get("warnings") or ():
+        click.echo(f"warning: {warning['message']}", err=True)
+
+
 def yes_no(value: object) -> str:
     """Render a flag."""
     return "yes" if value else "no"

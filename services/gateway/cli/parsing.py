@@ -9,6 +9,9 @@ import click
 from services.gateway.cli.settings import CliError
 
 UNLIMITED: Final = "unlimited"
+NONE: Final = "none"
+_BYTES: Final = {"k": 10, "m": 20, "g": 30, "t": 40, "p": 50}
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 T = TypeVar("T")
 
 
@@ -20,6 +23,37 @@ def rate_limit(_: click.Context, parameter: click.Parameter, given: str | None) 
         return int(given)
     text = f"'{given}' is neither a number nor '{UNLIMITED}'"
     raise click.BadParameter(text, param=parameter)
+
+
+def number(_: click.Context, parameter: click.Parameter, given: str | None) -> int | str | None:
+    """Return a whole number, the word `unlimited`, or None when nothing was given."""
+    return _amount(parameter, given, {}, "a number")
+
+
+def seconds(_: click.Context, parameter: click.Parameter, given: str | None) -> int | str | None:
+    """Return a time in seconds, from such as 90, 30m, 12h or 7d; or the word `unlimited`."""
+    return _amount(parameter, given, _SECONDS, "a time such as 90, 30m, 12h or 7d")
+
+
+def amount_of_bytes(
+    _: click.Context, parameter: click.Parameter, given: str | None
+) -> int | str | None:
+    """Return a number of bytes, from such as 1024, 512m or 100g; or the word `unlimited`."""
+    units = {unit: 1 << shift for unit, shift in _BYTES.items()}
+    return _amount(parameter, given, units, "a size such as 1024, 512m or 100g")
+
+
+def _amount(
+    parameter: click.Parameter, given: str | None, units: Mapping[str, int], what: str
+) -> int | str | None:
+    if given is None or given == UNLIMITED:
+        return given
+    unit = units.get(given[-1:].lower(), 1)
+    digits = given[:-1] if given[-1:].lower() in units else given
+    if not (digits.isascii() and digits.isdigit()):
+        text = f"'{given}' is neither {what} nor '{UNLIMITED}'"
+        raise click.BadParameter(text, param=parameter)
+    return int(digits) * unit
 
 
 def moment(_: click.Context, parameter: click.Parameter, given: str | None) -> str | None:
@@ -38,12 +72,23 @@ def slot_limits(
     _: click.Context, parameter: click.Parameter, given: tuple[str, ...]
 ) -> dict[str, str | None]:
     """Turn repeated `SLOT=AMOUNT` into a map; `unlimited` is None."""
+    return _slots(parameter, given, UNLIMITED)
+
+
+def slot_amounts(
+    _: click.Context, parameter: click.Parameter, given: tuple[str, ...]
+) -> dict[str, str | None]:
+    """Turn repeated `SLOT=AMOUNT` into a map; `none` is None."""
+    return _slots(parameter, given, NONE)
+
+
+def _slots(parameter: click.Parameter, given: tuple[str, ...], null: str) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     for text in given:
         slot, equals, amount = text.partition("=")
         if not (slot and equals and amount):
             raise click.BadParameter(f"'{text}' is not SLOT=AMOUNT", param=parameter)
-        found[slot] = None if amount == UNLIMITED else amount
+        found[slot] = None if amount == null else amount
     return found
 
 

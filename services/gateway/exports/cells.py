@@ -29,11 +29,13 @@ def text(value: str) -> str:
 
 def plain(value: Any) -> str:
     """Render a text, number, flag or time; null and what is absent are empty."""
+    if isinstance(value, str):
+        return text(value)
     if value is None or value is ABSENT:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return text(value) if isinstance(value, str) else str(value)
+    return str(value)
 
 
 def limit(value: Any) -> str:

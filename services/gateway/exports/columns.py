@@ -117,8 +117,8 @@ def cells(columns: Iterable[Column], document: Mapping[str, Any]) -> list[str]:
     """Return the row of a document."""
     row: list[str] = []
     for _, path, render, _, _ in columns:
-        value: Any = document
-        for part in path:
+        value: Any = document.get(path[0], ABSENT)
+        for part in path[1:]:
             value = value.get(part, ABSENT) if isinstance(value, dict) else ABSENT
         row.append(render(value))
     return row

@@ -28,13 +28,16 @@ def timeline_of(noun: str, path: Callable[[Api, str], str]) -> click.Command:
         if cli.as_json:
             print_json(found)
             return
-        print_table(
-            ("at", "what", "of", "by", "changes"),
-            [_row(item, noun) for item in found["items"]],
-        )
+        print_timeline(found["items"], noun)
         more_hint(found)
 
     return timeline
+
+
+def print_timeline(items: list[dict[str, Any]], noun: str) -> None:
+    """Print what has happened to an object."""
+    rows = [_row(item, noun) for item in items]
+    print_table(("at", "what", "of", "by", "changes"), rows)
 
 
 def _row(item: dict[str, Any], noun: str) -> tuple[object, ...]:
