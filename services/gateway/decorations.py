@@ -6,21 +6,17 @@ from typing import Any, Final
 import asyncpg
 
 from services.gateway.auth.keypair_use import KeypairUse
+from services.gateway.reads.occupancy import use_of
 from services.gateway.reads.pages import extend
 from services.gateway.telemetry.loads import AgentLoads
 from services.gateway.telemetry.queues import NO_PLACE, Queues
 from shared.kernel.clock import Clock
+from shared.kernel.slots import render_slots
 
 _PENDING: Final = '"status":"PENDING"'
 _NAMES: Final = (
     "select m.id, u.email, u.username, u.full_name, u.erased from memberships m"
     " join users u on u.id = m.user_id where m.id = any($1::text[])"
-)
-_OCCUPIED: Final = (
-    "select agent_id, slot, sum(amount::numeric)::text as amount,"
-    " count(distinct session_id) as sessions"
-    " from kernels, json_each_text(requested::json) as asked(slot, amount)"
-    " where is_holding and agent_id = any($1::text[]) group by agent_id, slot"
 )
 _NAMED: Final = ("email", "username", "full_name")
 Found = Sequence[tuple[str, str]]
@@ -54,17 +50,13 @@ class Decorations:
     async def agents(self, found: Found) -> list[str]:
         """Add what is handed out of each agent, and what its machine does now."""
         keys = [key for key, _ in found]
-        occupied: dict[str, dict[str, str]] = {key: {} for key in keys}
-        sessions = dict.fromkeys(keys, 0)
-        for agent_id, slot, amount, count in await self._pool.fetch(_OCCUPIED, keys):
-            occupied[agent_id][slot] = _plain(amount)
-            sessions[agent_id] = max(sessions[agent_id], count)
+        use = await use_of(self._pool, [("agent", key) for key in keys])
         return [
             extend(
                 text,
                 {
-                    "occupied_slots": occupied[key],
-                    "session_count": sessions[key],
+                    "occupied_slots": render_slots(use["agent", key].held),
+                    "session_count": use["agent", key].sessions,
                     "live": self._loads.live(key),
                 },
             )
@@ -91,8 +83,3 @@ class Decorations:
             for row in rows
         }
         return [extend(text, named[key]) for key, text in found]
-
-
-def _plain(amount: str) -> str:
-    """Return a sum of decimals without trailing zeros."""
-    return amount.rstrip("0").rstrip(".") if "." in amount else amount

@@ -6,9 +6,10 @@ from typing import Any, Final
 import asyncpg
 import msgspec
 
+from services.gateway.projections.occupancy import SESSIONS as HELD_SESSIONS
 from services.gateway.version import API_VERSION, VERSION
 from shared.kernel.clock import Clock
-from shared.kernel.slots import add, parse_slots, render_slots
+from shared.kernel.slots import add, render_slots, slots_of
 from shared.runtime.status import ServiceStatus
 
 COMPONENTS: Final = ("users", "policies", "scheduler", "agents", "storage", "modelstore")
@@ -18,8 +19,8 @@ _AGENTS: Final = (
     "select status, schedulable, doc::json->>'available_slots' as available from agents"
 )
 _OCCUPIED: Final = (
-    "select key, sum(value::numeric)::text from kernels,"
-    " json_each_text(requested::json) where is_holding group by key"
+    "select slot, sum(held) from occupancy where scope = 'agent' and slot <> $1 group by slot"
+    " having sum(held) > 0"
 )
 
 
@@ -91,10 +92,9 @@ class System:
         agents = await self._pool.fetch(_AGENTS)
         usable: dict[str, int] = {}
         for row in agents:
-            slots = parse_slots(msgspec.json.decode(row["available"]))
-            if row["status"] == "ALIVE" and row["schedulable"] and isinstance(slots, dict):
-                usable = add(usable, slots)
-        occupied = parse_slots({row[0]: row[1] for row in await self._pool.fetch(_OCCUPIED)})
+            if row["status"] == "ALIVE" and row["schedulable"]:
+                usable = add(usable, slots_of(msgspec.json.decode(row["available"])))
+        occupied = {row[0]: int(row[1]) for row in await self._pool.fetch(_OCCUPIED, HELD_SESSIONS)}
         return {
             "sessions": sessions,
             "agents": {
@@ -102,7 +102,7 @@ class System:
                 "alive": sum(1 for row in agents if row["status"] == "ALIVE"),
             },
             "available_slots": render_slots(usable),
-            "occupied_slots": render_slots(occupied if isinstance(occupied, dict) else {}),
+            "occupied_slots": render_slots(occupied),
         }
 
 

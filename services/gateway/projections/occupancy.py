@@ -6,26 +6,21 @@ changes the session's row; amounts are integers as in `shared.kernel.slots`. The
 counts the sessions themselves.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
 import asyncpg
+import msgspec
 
 from services.gateway.documents.sessions import SessionDocument
 from services.gateway.projections.session_fold import HOLDING
 from shared.kernel.slots import amount_of
 
 SESSIONS: Final = ""  # no slot has an empty name
+Counter = tuple[str, str, str]  # one slot of one keypair, user, project, domain or agent
+Amounts = Sequence[tuple[str, int]]
 Part = Literal["held", "waiting", "nothing"]
-
-
-class Counter(NamedTuple):
-    """What one counter is about: one slot of one keypair, user, project, domain or agent."""
-
-    scope: str
-    id: str
-    slot: str
 
 
 class Standing(NamedTuple):
@@ -43,6 +38,16 @@ def standing(session: SessionDocument) -> Standing:
     if session.status == "PENDING":
         return Standing("waiting", agents)
     return Standing("held" if session.status in HOLDING else "nothing", agents)
+
+
+class Moved(msgspec.Struct):
+    """By how much a counter has moved. As text, for a sum may be larger than JSON's integers."""
+
+    scope: str
+    id: str
+    slot: str
+    held: str
+    waiting: str
 
 
 class Occupancy:
@@ -64,36 +69,33 @@ class Occupancy:
                 if before is not None:
                     self._count(session, before, -1)
                 self._count(session, after, 1)
-        changed = sorted(
-            counter
+        changed = [
+            Moved(*counter, str(self._held.get(counter, 0)), str(self._waiting.get(counter, 0)))
             for counter in self._held.keys() | self._waiting.keys()
             if self._held.get(counter) or self._waiting.get(counter)
-        )
+        ]
         if changed:
             await tx.execute(
                 f"insert into {table} as t (scope, id, slot, held, waiting)"  # noqa: S608  # a name of our own code
-                " select * from"
-                " unnest($1::text[], $2::text[], $3::text[], $4::numeric[], $5::numeric[])"
+                " select * from json_to_recordset($1::json)"
+                " as moved(scope text, id text, slot text, held numeric, waiting numeric)"
                 " on conflict (scope, id, slot) do update"
                 " set held = t.held + excluded.held, waiting = t.waiting + excluded.waiting",
-                [counter.scope for counter in changed],
-                [counter.id for counter in changed],
-                [counter.slot for counter in changed],
-                [self._held.get(counter, 0) for counter in changed],
-                [self._waiting.get(counter, 0) for counter in changed],
+                msgspec.json.encode(changed).decode(),
             )
 
     def _count(self, session: SessionDocument, how: Standing, sign: int) -> None:
         if how.part != "nothing":
             counts = self._held if how.part == "held" else self._waiting
+            amounts = _amounts(session.requested, sign)
             for scope, key in charged(session):
-                _add(counts, scope, key, session.requested, sign)
-                _more(counts, Counter(scope, key, SESSIONS), sign)
+                _add(counts, scope, key, amounts)
+                _add(counts, scope, key, ((SESSIONS, sign),))
         for kernel, agent_id in zip(session.kernels, how.agents, strict=True):
             if agent_id is not None:
-                _add(self._held, "agent", agent_id, kernel.requested, sign)
+                _add(self._held, "agent", agent_id, _amounts(kernel.requested, sign))
         for agent_id in {agent_id for agent_id in how.agents if agent_id is not None}:
-            _more(self._held, Counter("agent", agent_id, SESSIONS), sign)
+            _add(self._held, "agent", agent_id, ((SESSIONS, sign),))
 
 
 async def create_occupancy(connection: asyncpg.Connection, table: str) -> None:
@@ -116,15 +118,14 @@ def charged(session: SessionDocument) -> Iterable[tuple[str, str]]:
     yield "domain", session.domain
 
 
-def _add(
-    counts: dict[Counter, int], scope: str, key: str, slots: Mapping[str, str], sign: int
-) -> None:
-    for slot, text in slots.items():
-        _more(counts, Counter(scope, key, slot), sign * _amount(slot, text))
+def _amounts(slots: Mapping[str, str], sign: int) -> Amounts:
+    return [(slot, sign * _amount(slot, text)) for slot, text in slots.items()]
 
 
-def _more(counts: dict[Counter, int], counter: Counter, amount: int) -> None:
-    counts[counter] = counts.get(counter, 0) + amount
+def _add(counts: dict[Counter, int], scope: str, key: str, amounts: Amounts) -> None:
+    for slot, amount in amounts:
+        counter = (scope, key, slot)
+        counts[counter] = counts.get(counter, 0) + amount
 
 
 _amount = lru_cache(maxsize=4096)(amount_of)

@@ -1,22 +1,18 @@
 """The read model of the scheduler: resource groups, sessions, and who holds how much."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import asyncpg
-import msgspec
 
-from services.gateway.documents.sessions import (
-    KernelDocument,
-    SessionDocument,
-)
+from services.gateway.documents.sessions import SessionDocument
 from services.gateway.projections.occupancy import Occupancy, create_occupancy
 from services.gateway.projections.resource_groups import TABLES as GROUP_TABLES
 from services.gateway.projections.resource_groups import (
     apply_resource_groups,
     create_resource_groups,
 )
-from services.gateway.projections.session_fold import HOLDING, advance, enqueued
+from services.gateway.projections.session_fold import advance, enqueued
 from services.gateway.projections.tables import Column, DocumentTable, times
 from shared.contracts.scheduler import SessionEnqueued, SessionEvent
 from shared.eventlog.records import Recorded
@@ -41,19 +37,15 @@ SESSIONS: Final = DocumentTable(
         *times(),
     ),
 )
-_KERNELS: Final = (
-    "create table {} (id text primary key, session_id text not null, agent_id text,"
-    " requested text not null, is_holding boolean not null)"
-)
 
 
 class SessionsProjection:
     """Folds the scheduler's events."""
 
     name = "sessions"
-    version = 3
+    version = 4
     sources = ("scheduler",)
-    tables = (*GROUP_TABLES, "sessions", "kernels", "occupancy")
+    tables = (*GROUP_TABLES, "sessions", "occupancy")
 
     async def create(self, tx: asyncpg.Connection, tables: Tables) -> None:
         """Create the empty tables of one generation."""
@@ -68,9 +60,6 @@ class SessionsProjection:
                 "status, created_at, id",
             ),
         )
-        kernels = tables("kernels")
-        await tx.execute(_KERNELS.format(kernels))
-        await tx.execute(f"create index on {kernels} (agent_id) where is_holding")
         await create_occupancy(tx, tables("occupancy"))
         await tx.execute(
             f"create index on {tables('sessions')} (resource_group) where status = 'PENDING'"
@@ -99,26 +88,4 @@ class SessionsProjection:
                 advance(sessions[event.session_id], event, at)
         await apply_resource_groups(tx, tables, events)
         await SESSIONS.save(tx, tables("sessions"), sessions)
-        await _save_kernels(tx, tables("kernels"), sessions)
         await occupancy.save(tx, tables("occupancy"), sessions)
-
-
-async def _save_kernels(
-    tx: asyncpg.Connection, table: str, sessions: Mapping[str, SessionDocument]
-) -> None:
-    rows: list[tuple[str, KernelDocument]] = [
-        (session.id, kernel) for session in sessions.values() for kernel in session.kernels
-    ]
-    if not rows:
-        return
-    await tx.execute(
-        f"insert into {table} (id, session_id, agent_id, requested, is_holding)"  # noqa: S608  # a name of our own code
-        " select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::boolean[])"
-        " on conflict (id) do update set agent_id = excluded.agent_id,"
-        " is_holding = excluded.is_holding",
-        [kernel.id for _, kernel in rows],
-        [session_id for session_id, _ in rows],
-        [kernel.agent_id for _, kernel in rows],
-        [msgspec.json.encode(kernel.requested).decode() for _, kernel in rows],
-        [kernel.status in HOLDING and kernel.agent_id is not None for _, kernel in rows],
-    )
