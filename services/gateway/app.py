@@ -123,16 +123,8 @@ def _parts(
     directory, queues, live = Directory(), Queues(clock), LiveHub(clock)
     loads = AgentLoads(clock)
     follower = Follower(directory, queues, live)
-    reads, past = ReadModels(pool, runner, clock), Past(pool)
-    reads.decorate_past(USERS, past.users)
-    reads.decorate_past(KEYPAIRS, past.keypairs)
-    decorations = Decorations(pool, queues, loads, use, clock)
-    reads.decorate(SESSIONS, decorations.sessions)
-    reads.decorate(AGENTS, decorations.agents)
-    reads.decorate(KEYPAIRS, decorations.keypairs)
-    reads.decorate(MEMBERS, decorations.members)
-    References(pool).decorate(reads)
-
+    reads = ReadModels(pool, runner, clock)
+    _decorate(reads, Decorations(pool, queues, loads, use, clock))
     offloop = OffLoop()
 
     def stale() -> list[tuple[str, str]]:
@@ -162,6 +154,18 @@ def _parts(
         is_https=settings.public_https,
     )
     return gateway, follower
+
+
+def _decorate(reads: ReadModels, decorations: Decorations) -> None:
+    """Let the read models show what is not stored with their documents."""
+    past = Past(reads.pool)
+    reads.decorate_past(USERS, past.users)
+    reads.decorate_past(KEYPAIRS, past.keypairs)
+    reads.decorate(SESSIONS, decorations.sessions)
+    reads.decorate(AGENTS, decorations.agents)
+    reads.decorate(KEYPAIRS, decorations.keypairs)
+    reads.decorate(MEMBERS, decorations.members)
+    References(reads.pool).decorate(reads)
 
 
 def _run_tasks(runtime: ServiceRuntime, gateway: Gateway) -> None:
