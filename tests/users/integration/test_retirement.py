@@ -292,3 +292,20 @@ async def test_a_policy_that_is_another_one_by_now_is_reinstated(
     await eventually(is_reinstated)
     await done(users, users.creation("as-chosen"), seen={"policies": taken.position})
     await done(users, ChangeKeypairPolicy(name="default", is_default=True))
+
+
+async def test_a_policy_of_the_longest_name_in_any_script_is_retired_and_deleted(
+    users: Users,
+) -> None:
+    name = "🧪" * 255
+    seen = await new_policy(users, "project", name)
+    wish = CreateProject(
+        domain="default", name="longest", project_type="general", resource_policy=name
+    )
+    project_id = (await done(users, wish, seen=seen)).result["project_id"]
+    deletion = DeletePolicy(kind="project", name=name)
+    assert rejected(await users.send(deletion)).code == "policy_in_use"
+    await done(users, ChangeProject(project_id=project_id, resource_policy="default"))
+    await done(users, deletion)
+    seen = await new_policy(users, "project", name)
+    await done(users, ChangeProject(project_id=project_id, resource_policy=name), seen=seen)
