@@ -34,6 +34,8 @@ KNOWN: Final[Mapping[str, str]] = {
     "no_agent_could_hold": N_("No agent could ever hold this, not even an empty one."),
     "resource_group_not_found": N_("There is no such resource group."),
     "resource_group_inactive": N_("This resource group is not active."),
+    "resource_group_not_allowed": N_("This resource group is not open to you here."),
+    "no_resource_group": N_("You may use no resource group that takes sessions of this type."),
     "session_type_not_allowed": N_("This resource group does not take sessions of this type."),
     "image_not_found": N_("No agent offers this image."),
     "no_answer": N_("The service did not answer in time. Send it again: nothing is done twice."),

@@ -271,6 +271,20 @@ async def test_a_group_goes_only_when_nothing_refers_to_it(stack, admin, lab):
     assert (again["name"], again["description"]) == (name, "")
 
 
+async def test_a_group_with_presets_of_its_own_is_not_deleted(admin):
+    name = (await group(admin))["name"]
+    slots = {"cpu": 1, "mem": "1g"}
+    body = {"name": unique("p"), "resource_slots": slots, "resource_group": name}
+    preset = (await admin.post("/v1/presets", json=body)).json()
+    answer = await admin.delete(f"{GROUPS}/{name}")
+    refused(answer, 409, "resource_group_in_use")
+    assert answer.json()["references"] == [{"type": "preset", "id": preset["id"]}]
+    found = (await admin.get(f"{GROUPS}/{name}/references")).json()
+    assert [item["name"] for item in found["items"]] == [body["name"]]
+    assert (await admin.delete(f"/v1/presets/{preset['id']}")).status_code == 204
+    assert (await admin.delete(f"{GROUPS}/{name}")).status_code == 204
+
+
 async def test_there_is_always_one_default_group_and_it_stays(admin):
     refused(await admin.delete(f"{GROUPS}/default"), 409, "default_group")
     patch = {"is_default": False}
