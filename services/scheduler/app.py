@@ -44,8 +44,13 @@ log = get_logger(__name__)
 
 async def compose(runtime: ServiceRuntime) -> None:
     """Put the service together from its parts; the leader's part waits for the leadership."""
+    settings = runtime.settings
+    if not isinstance(settings, SchedulerSettings):
+        raise TypeError("the scheduler needs its own settings")
     event_log = await runtime.event_log(codec_for("scheduler"))
-    scheduler = Scheduler(event_log, runtime.clock)
+    scheduler = Scheduler(
+        event_log, runtime.clock, hang_timeout_s=settings.scheduler_hang_timeout_s
+    )
     codecs: dict[str, EventCodec] = {source: codec_for(source) for source in SOURCES}
     replica = Replica(runtime.nats, SOURCES, codecs, scheduler.learn)
     runtime.background("replica", replica.run())
@@ -53,17 +58,19 @@ async def compose(runtime: ServiceRuntime) -> None:
     runtime.health.add("replica", replica.check)
 
     async def lead() -> None:
-        await _lead(runtime, event_log, scheduler, replica)
+        await _lead(runtime, event_log, scheduler, replica, retry_s=settings.scheduler_retry_s)
 
     runtime.on_start(lead)
 
 
 async def _lead(
-    runtime: ServiceRuntime, event_log: EventLog, scheduler: Scheduler, replica: Replica
+    runtime: ServiceRuntime,
+    event_log: EventLog,
+    scheduler: Scheduler,
+    replica: Replica,
+    *,
+    retry_s: float,
 ) -> None:
-    settings = runtime.settings
-    if not isinstance(settings, SchedulerSettings):
-        raise TypeError("the scheduler needs its own settings")
     leadership = Leadership(event_log)
     epoch = await leadership.win()
     runtime.background("leadership", leadership.keep())
@@ -79,7 +86,7 @@ async def _lead(
         refold=scheduler.fold,
         committed=scheduler.committed,
         clock=runtime.clock,
-        retry_s=settings.scheduler_retry_s,
+        retry_s=retry_s,
     )
     gc.freeze()  # what was folded stays; the collector need not look at it again and again
     desired = DesiredState(runtime.nats)

@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from services.scheduler.books import Books
-from services.scheduler.domain import session_rules
+from services.scheduler.domain import deadlines, session_rules
 from services.scheduler.placement.model import Placed
 from shared.contracts.base import Accepted, Actor, Event, Meta
-from shared.contracts.scheduler import KernelPlacement
+from shared.contracts.scheduler import KernelPlacement, SessionCancelled
 from shared.eventlog.appending import CommandResult
 from shared.eventlog.codec import stream_name
 from shared.eventlog.records import Write
@@ -60,6 +60,17 @@ class Batch:
             self.done.append(CommandResult(job.key, decision.result))
         self._answers.append((job.answer, decision.result))
 
+    def expire(self, limit: int) -> None:
+        """Do what only the clock tells of: let sessions begin, and end what is overdue."""
+        while len(self.events) < limit and (due := self._books.agenda.take(self._now)) is not None:
+            if due.is_start:
+                self._books.begin(due.session.session_id)
+                continue
+            session = due.session
+            events = deadlines.overdue(session, self._now, self._books.is_reachable)
+            log.info("session_overdue", session_id=session.session_id, status=session.status)
+            self._add(events, self._meta_of(session.session_id))
+
     def place(self, limit: int) -> int:
         """Let every queue whose state has changed place sessions; return how many got a place."""
         count = 0
@@ -93,17 +104,29 @@ class Batch:
             )
             for kernel in placed.kernels
         )
-        correlation_id = self._books.correlations.get(placed.session_id, "")
+        meta = self._meta_of(placed.session_id)
+        self._add(session_rules.place(session, placements), meta)
+
+    def _meta_of(self, session_id: str) -> Meta:
+        """Return what the scheduler's own events of a session say of where they come from."""
+        correlation_id = self._books.correlations.get(session_id, "")
         meta = self._metas.get(correlation_id)
         if meta is None:
             meta = Meta(actor=SCHEDULER, correlation_id=correlation_id)
             self._metas[correlation_id] = meta
-        self._add(session_rules.place(session, placements), meta)
+        return meta
 
     def _add(self, events: tuple[Event, ...], meta: Meta) -> None:
         for event in events:
             version = self._books.version(event)
-            self._books.apply(event, meta.correlation_id)
+            self._books.apply(event, meta.correlation_id, self._now)
             self.events.append(event)
             stream = stream_name(event.AGGREGATE, event.key())
             self.writes.append(Write(stream, version, (event,), meta))
+        while self._books.doomed:
+            session_id, culprit = self._books.doomed.popitem()
+            detail = f"It depended on {culprit}, which has not ended well."
+            cancelled = SessionCancelled(
+                session_id=session_id, reason="dependency-failed", detail=detail
+            )
+            self._add((cancelled,), self._meta_of(session_id))

@@ -7,27 +7,33 @@ of some that ended lately.
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from services.scheduler.agenda import Agenda
 from services.scheduler.domain import resource_group as groups
 from services.scheduler.domain import session as sessions
+from services.scheduler.domain.deadlines import HANG_TIMEOUT_S
 from services.scheduler.domain.resource_group import ResourceGroup
-from services.scheduler.domain.scopes import Ceiling, scopes_of
+from services.scheduler.domain.scopes import Ceiling
 from services.scheduler.domain.session import Kernel, Session, SessionFact
 from services.scheduler.pending import Pending
 from services.scheduler.placement.cluster import Cluster
 from services.scheduler.placement.ledgers import Ledgers
-from services.scheduler.placement.model import Agent, Waiting, shape_of
+from services.scheduler.placement.model import Agent
 from services.scheduler.placement.planner import GroupPlanner
 from services.scheduler.placement.reasons import Explainer
+from services.scheduler.waiting_room import Held, WaitingRoom, held_of
 from shared.contracts.base import Event
 from shared.contracts.scheduler import (
     KernelTerminated,
     ResourceGroupEvent,
     SessionEnqueued,
     SessionScheduled,
+    SessionTerminated,
+    SessionTerminating,
 )
 from shared.eventlog.codec import stream_name
 
@@ -42,10 +48,22 @@ class Queue(NamedTuple):
     explainer: Explainer
 
 
-class Books:
-    """Live sessions, groups, queues and holdings."""
+class Ended(NamedTuple):
+    """What is kept for a while of a session that has ended: whose it was, and how it went."""
 
-    def __init__(self, agents: Iterable[Agent] = ()) -> None:
+    user_id: str
+    succeeded: bool
+
+
+class Books:
+    """Live sessions, groups, queues and holdings.
+
+    `doomed` are waiting sessions that can never start, and the sessions that they depended on.
+    """
+
+    def __init__(
+        self, agents: Iterable[Agent] = (), *, hang_timeout_s: float = HANG_TIMEOUT_S
+    ) -> None:
         self.cluster = Cluster()
         self.ledgers = Ledgers()
         self.pending = Pending()
@@ -56,13 +74,16 @@ class Books:
         self.names: dict[tuple[str, str], str] = {}
         self.on_agent: dict[str, set[tuple[str, str]]] = {}
         self.correlations: dict[str, str] = {}
-        self.ended: OrderedDict[str, None] = OrderedDict()
+        self.ended: OrderedDict[str, Ended] = OrderedDict()
+        self.agenda = Agenda(self.sessions, hang_timeout_s)
+        self.waiting_room = WaitingRoom()
+        self.doomed: dict[str, str] = {}
         self._turn = 0
         for agent in agents:
             self.put_agent(agent)
 
-    def apply(self, event: Event, correlation_id: str = "") -> None:
-        """Take in the next event of the log, and what request it goes back to."""
+    def apply(self, event: Event, correlation_id: str = "", at: datetime | None = None) -> None:
+        """Take in the next event of the log, what request it goes back to, and when it was."""
         stream = stream_name(event.AGGREGATE, event.key())
         self.versions[stream] = self.versions.get(stream, 0) + 1
         if isinstance(event, ResourceGroupEvent):
@@ -70,7 +91,7 @@ class Books:
         elif isinstance(event, SessionFact):
             if isinstance(event, SessionEnqueued):
                 self.correlations[event.session_id] = correlation_id
-            self._session_event(event)
+            self._session_event(event, at)
         else:
             raise TypeError(f"{type(event).__name__} is no event of the scheduler")
 
@@ -88,6 +109,7 @@ class Books:
     def set_limits(self, scope: str, ceiling: Ceiling) -> None:
         """Take over what a scope may hold from now on; who holds more keeps it."""
         self.ledgers.set_limits(scope, ceiling.slots, ceiling.default, ceiling.max_sessions)
+        self.agenda.set_lifetime(scope, ceiling.lifetime_s)
 
     def set_defaults(self, defaults: groups.Defaults) -> None:
         """Take over what holds now for groups that say nothing themselves."""
@@ -96,6 +118,17 @@ class Books:
         self.defaults = defaults
         for queue in self.queues.values():
             queue.planner.configure(queue.group.options_under(defaults))
+
+    def begin(self, session_id: str) -> None:
+        """Let a session whose time has come into its queue, unless others must end first."""
+        held = self.waiting_room.begin(session_id)
+        if held is not None:
+            self._queue_up(held)
+
+    def is_reachable(self, agent_id: str) -> bool:
+        """Tell whether an agent can be asked for something now."""
+        row = self.cluster.rows.get(agent_id)
+        return row is not None and row.agent.alive and not row.agent.gone
 
     def kernels_on(self, agent_id: str) -> Iterator[tuple[Session, Kernel]]:
         """Walk the live kernels that have their place on an agent."""
@@ -127,6 +160,7 @@ class Books:
             "names": dict(self.names),
             "holdings": holdings,
             "waiting": waiting,
+            "held": self.waiting_room.state(),
             "pending": self.pending.state(),
             "charged": self.ledgers.state(),
             "on_agent": {key: sorted(found) for key, found in self.on_agent.items() if found},
@@ -144,47 +178,57 @@ class Books:
         else:
             queue.planner.configure(group.options_under(self.defaults))
             self.queues[event.name] = queue._replace(group=group)
+        self.agenda.set_pending_timeout(
+            event.name, group.pending_timeout if group else None, self._waiting_in(event.name)
+        )
 
-    def _session_event(self, event: SessionFact) -> None:
+    def _waiting_in(self, group: str) -> Iterator[str]:
+        """Walk the ids of the sessions that wait in a group."""
+        queue = self.queues.get(group)
+        if queue is not None:
+            yield from queue.planner.queue.entries
+        yield from (held.waiting.session_id for held in self.waiting_room.of(group))
+
+    def _session_event(self, event: SessionFact, at: datetime | None) -> None:
         session_id = event.session_id
         before = self.sessions.get(session_id)
         session = self.sessions[session_id] = sessions.evolve(before, event)
         if before is not None and before.status == "PENDING" != session.status:
             self.pending.leave(session.request, session.total_slots)
         if isinstance(event, SessionEnqueued):
-            self._wait(event)
+            self._wait(event, at)
         elif isinstance(event, SessionScheduled):
             self._hold(session)
         elif isinstance(event, KernelTerminated):
             self._release(session_id, event.kernel_id, event.agent_id)
         if session.is_over:
-            self._close(session)
+            is_good = isinstance(event, SessionTerminated) and event.result == "success"
+            self._close(session, is_good=is_good)
+        elif at is not None and (
+            before is None
+            or before.status != session.status
+            or isinstance(event, SessionTerminating)
+        ):
+            self.agenda.entered(session, at)
 
-    def _wait(self, event: SessionEnqueued) -> None:
+    def _wait(self, event: SessionEnqueued, at: datetime | None) -> None:
         self._turn += 1
         self.names[event.user_id, event.name] = event.session_id
         self.pending.enter(event, sessions.sum_of(event))
-        kernel_ids = tuple(kernel.kernel_id for kernel in event.kernels)
-        shape = shape_of(
-            event.kernels[0].requested,
-            event.image,
-            event.architecture,
-            len(kernel_ids),
-            event.cluster_mode,
-        )
-        self.queues[event.resource_group].planner.enqueue(
-            Waiting(
-                event.session_id,
-                event.priority,
-                self._turn,
-                shape,
-                kernel_ids,
-                user=event.user_id,
-                scopes=scopes_of(event),
-            )
-        )
+        held = held_of(event, self._turn, at, self.sessions)
+        if held.may_go:
+            self._queue_up(held)
+        else:
+            self.waiting_room.enter(held)
+
+    def _queue_up(self, held: Held) -> None:
+        self.queues[held.group].planner.enqueue(held.waiting)
 
     def _hold(self, session: Session) -> None:
+        held = self.waiting_room.leave(session.session_id)
+        if held is not None:
+            # its time had come: only the clock knew
+            self._queue_up(held)
         self.queues[session.request.resource_group].planner.scheduled(session.session_id)
         for kernel in session.kernels:
             place = kernel.place
@@ -201,8 +245,10 @@ class Books:
         if row is not None and queue is not None:
             queue.planner.freed(row)
 
-    def _close(self, session: Session) -> None:
+    def _close(self, session: Session, *, is_good: bool) -> None:
         request = session.request
+        self._settle_dependants(session.session_id, is_good=is_good)
+        self.agenda.closed(session)
         self.queues[request.resource_group].planner.withdraw(session.session_id)
         for kernel in session.kernels:
             if kernel.is_live and kernel.place is not None:
@@ -210,10 +256,20 @@ class Books:
         self.ledgers.refund(session.session_id)
         del self.sessions[session.session_id]
         self.correlations.pop(session.session_id, None)
-        self.ended[session.session_id] = None
+        self.ended[session.session_id] = Ended(request.user_id, is_good)
         if len(self.ended) > ENDED_KEPT_MAX:
             self.ended.popitem(last=False)
         if self.names.get((request.user_id, request.name)) == session.session_id:
             del self.names[request.user_id, request.name]
         # its stream never grows again
         self.versions.pop(stream_name("session", session.session_id), None)
+
+    def _settle_dependants(self, session_id: str, *, is_good: bool) -> None:
+        """Let those go that waited for a session, or doom them when it has not ended well."""
+        self.waiting_room.leave(session_id)
+        self.doomed.pop(session_id, None)
+        if is_good:
+            for held in self.waiting_room.succeeded(session_id):
+                self._queue_up(held)
+        else:
+            self.doomed.update(dict.fromkeys(self.waiting_room.failed(session_id), session_id))

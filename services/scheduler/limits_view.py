@@ -63,6 +63,7 @@ class LimitsView:
             limits.total_resource_slots,
             limits.default_for_unspecified,
             limits.max_concurrent_sessions,
+            limits.max_session_lifetime,
         )
 
     def scopes(self) -> Iterator[str]:

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
+from itertools import islice
 from typing import Final
 
 from nats.aio.client import Client
 
 from services.scheduler.books import Books, Queue
 from services.scheduler.placement.queue import Entry
+from services.scheduler.waiting_room import Held
 from shared.contracts.scheduler import (
     GetPendingQueue,
     PendingQueue,
@@ -31,15 +33,33 @@ def page(books: Books, query: GetPendingQueue, position: int) -> PendingQueue | 
     if queue is None:
         return not_found("resource_group", query.resource_group[:64])
     return PendingQueue(
-        total=len(queue.planner.queue),
-        entries=_entries(queue, query.offset, query.limit),
+        total=_total(books, queue),
+        entries=_entries(books, queue, query.offset, query.limit),
         position=position,
     )
 
 
-def _entries(queue: Queue, offset: int, limit: int) -> tuple[QueueEntry, ...]:
+def _total(books: Books, queue: Queue) -> int:
+    return len(queue.planner.queue) + len(books.waiting_room.of(queue.group.name))
+
+
+def _entries(books: Books, queue: Queue, offset: int, limit: int) -> tuple[QueueEntry, ...]:
+    """Return a page: first the queue in its order, then those who may not start yet."""
     found = queue.planner.queue.page(offset, limit)
-    return tuple(_entry(queue, entry, offset + at) for at, entry in enumerate(found, start=1))
+    entries = [_entry(queue, entry, offset + at) for at, entry in enumerate(found, start=1)]
+    in_line = len(queue.planner.queue)
+    first = max(offset - in_line, 0)
+    held = islice(
+        books.waiting_room.of(queue.group.name), first, first + max(limit - len(entries), 0)
+    )
+    entries.extend(_held(one, in_line + at) for at, one in enumerate(held, start=first + 1))
+    return tuple(entries)
+
+
+def _held(held: Held, position: int) -> QueueEntry:
+    return QueueEntry(
+        session_id=held.waiting.session_id, position=position, reason=held.reason(), retries=0
+    )
 
 
 def _entry(queue: Queue, entry: Entry, position: int) -> QueueEntry:
@@ -82,8 +102,8 @@ class QueueTeller:
         """Publish every queue that is not as it was told last."""
         books, position = self._books()
         for name, queue in books.queues.items():
-            total = len(queue.planner.queue)
-            entries = _entries(queue, 0, TOLD_MAX)
+            total = _total(books, queue)
+            entries = _entries(books, queue, 0, TOLD_MAX)
             if self._told.get(name, (0, ())) == (total, entries):
                 continue
             message = QueueChanged(

@@ -8,6 +8,7 @@ from services.scheduler.agents_view import AgentsView
 from services.scheduler.batch import SCHEDULER
 from services.scheduler.books import Books
 from services.scheduler.domain import resource_group, session_rules
+from services.scheduler.domain.deadlines import HANG_TIMEOUT_S
 from services.scheduler.domain.session import SessionFact
 from services.scheduler.limits_view import LimitsView
 from services.scheduler.publisher import Publisher
@@ -38,9 +39,12 @@ INSIST_PAUSE_S: Final = 0.5
 class Scheduler:
     """The leader's working state. Until `open`, others' events are only remembered."""
 
-    def __init__(self, event_log: EventLog, clock: Clock) -> None:
+    def __init__(
+        self, event_log: EventLog, clock: Clock, *, hang_timeout_s: float = HANG_TIMEOUT_S
+    ) -> None:
         self._log = event_log
         self._clock = clock
+        self._hang_timeout_s = hang_timeout_s
         self.agents = AgentsView()
         self.users = UsersView()
         self.limits = LimitsView()
@@ -52,9 +56,9 @@ class Scheduler:
 
     async def fold(self) -> Books:
         """Return the books as the log has them now, with the agents and limits known now."""
-        books = Books()
+        books = Books(hang_timeout_s=self._hang_timeout_s)
         async for recorded in self._log.fold_all():
-            books.apply(recorded.event, recorded.meta.correlation_id)
+            books.apply(recorded.event, recorded.meta.correlation_id, recorded.recorded_at)
         self._tell(books)
         return books
 
@@ -126,7 +130,8 @@ class Scheduler:
             publisher.compare_all(books)
         _live.set(len(books.sessions))
         for name, queue in books.queues.items():
-            _pending.labels(name).set(len(queue.planner.queue))
+            waiting = len(queue.planner.queue) + len(books.waiting_room.of(name))
+            _pending.labels(name).set(waiting)
         self._changed()
 
     async def hear(self, beat: Heartbeat) -> None:

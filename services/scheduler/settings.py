@@ -4,10 +4,15 @@ from typing import Annotated
 
 import msgspec
 
+from services.scheduler.domain.deadlines import HANG_TIMEOUT_S
 from shared.runtime.settings import Settings
 
 
 class SchedulerSettings(Settings, frozen=True, kw_only=True):
-    """`scheduler_retry_s` is how long a blocked head of a queue waits between two tries."""
+    """`scheduler_retry_s` is how long a blocked head of a queue waits between two tries.
+
+    `scheduler_hang_timeout_s` is how long a session may need to come up once it has its place.
+    """
 
     scheduler_retry_s: Annotated[float, msgspec.Meta(gt=0)] = 1.0
+    scheduler_hang_timeout_s: Annotated[float, msgspec.Meta(gt=0)] = HANG_TIMEOUT_S

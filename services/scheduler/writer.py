@@ -29,9 +29,12 @@ T = TypeVar("T")
 WAITING_MAX: Final = 4096
 JOBS_MAX: Final = 256
 EVENTS_MAX: Final = 2048
+EXPIRED_MAX: Final = 512
 PLACED_MAX: Final = 1024
 REFOLD_PAUSE_MAX_S: Final = 5.0
 RETRY_S: Final = 1.0
+# The wall clock may be set forward: nobody tells, so nothing due is slept through for longer.
+SLEEP_MAX_S: Final = 60.0
 
 _placed = counter("scheduler_placed_total", "Sessions that got a place.", ())
 _batch_events = histogram("scheduler_batch_events", "Events in one commit.", ())
@@ -87,6 +90,7 @@ class Writer:
         self._reads: deque[Callable[[], None]] = deque()
         self._wake = asyncio.Event()
         self._retry: asyncio.TimerHandle | None = None
+        self._alarm: asyncio.TimerHandle | None = None
 
     @property
     def waiting(self) -> int:
@@ -137,9 +141,10 @@ class Writer:
                 await self._turn()
                 self._answer_reads()
             self._plan_retry()
+            self._set_alarm()
 
     def _is_pass_due(self) -> bool:
-        return any(
+        return self.books.agenda.is_due(self._clock.now()) or any(
             queue.planner.due and len(queue.planner.queue) for queue in self.books.queues.values()
         )
 
@@ -153,6 +158,7 @@ class Writer:
         try:
             known = await self._answers.known([job.key for job in jobs if job.key])
             batch = Batch(self.books, self._clock.now())
+            batch.expire(EXPIRED_MAX)
             for index, job in enumerate(jobs):
                 if len(batch.events) >= EVENTS_MAX:
                     self._waiting.extendleft(reversed(jobs[index:]))
@@ -233,6 +239,18 @@ class Writer:
             queue.planner.wants_retry() for queue in self.books.queues.values()
         ):
             self._retry = asyncio.get_running_loop().call_later(self._retry_s, self._try_again)
+
+    def _set_alarm(self) -> None:
+        """Wake up when the next thing is due that nobody will tell of."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        next_at = self.books.agenda.next_at
+        if next_at is not None:
+            wait_s = (next_at - self._clock.now()).total_seconds()
+            self._alarm = asyncio.get_running_loop().call_later(
+                min(max(wait_s, 0.0), SLEEP_MAX_S), self._wake.set
+            )
 
     def _try_again(self) -> None:
         self._retry = None

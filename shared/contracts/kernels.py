@@ -21,6 +21,10 @@ EndReason = Literal[
     "agent-lost",
     "kernel-lost",
     "self-terminated",
+    "pending-timeout",
+    "dependency-failed",
+    "idle-session-lifetime",
+    "hang-timeout",
 ]
 AutoPull = Literal["digest", "tag", "none"]
 KernelPhase = Literal["preparing", "running", "terminated", "failed"]

@@ -31,6 +31,7 @@ class KeypairLimits(msgspec.Struct, frozen=True, kw_only=True):
     max_pending_session_resource_slots: Limits = {}
     max_containers_per_session: int | None = None
     max_priority: int | None = None
+    max_session_lifetime: int | None = None
 
 
 class PendingUse(NamedTuple):

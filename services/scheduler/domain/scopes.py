@@ -8,11 +8,12 @@ from shared.contracts.scheduler import SessionEnqueued
 
 
 class Ceiling(NamedTuple):
-    """What a scope may hold at once; null is unlimited."""
+    """What a scope may hold at once, and for how long each session; null is unlimited."""
 
     slots: Limits
     default: Unspecified = "unlimited"
     max_sessions: int | None = None
+    lifetime_s: int | None = None
 
 
 # a keypair whose policy has not been heard of yet starts nothing: its limits are not known

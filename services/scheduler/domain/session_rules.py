@@ -26,9 +26,18 @@ from shared.contracts.scheduler import (
 from shared.kernel.rejections import Rejection, invalid
 
 GRACE_MAX_S: Final = 3600
-_ASKED_FOR: Final[Collection[EndReason]] = ("user-requested", "force-terminated")
+_ASKED_FOR: Final[Collection[EndReason]] = (
+    "user-requested",
+    "force-terminated",
+    "idle-session-lifetime",
+)
 _BY_ITSELF: Final[Collection[EndReason]] = ("task-finished", "self-terminated")
-_NEVER_CAME_UP: Final[Collection[EndReason]] = ("failed-to-start", "agent-lost", "kernel-lost")
+_NEVER_CAME_UP: Final[Collection[EndReason]] = (
+    "failed-to-start",
+    "agent-lost",
+    "kernel-lost",
+    "hang-timeout",
+)
 
 Events = tuple[SessionFact, ...]
 
@@ -79,6 +88,23 @@ def lose(
         if kernel.is_live and kernel.kernel_id in kernels
     ]
     return () if state.is_over else _with_consequences(state, events)
+
+
+def stop(
+    state: Session,
+    wish: SessionTerminating,
+    unheard: Mapping[str, EndReason],
+    at: datetime,
+    detail: str,
+) -> Events:
+    """End a session that has a place; kernels of `unheard`, which can't be asked, are given up."""
+    events: list[SessionFact] = [wish]
+    events.extend(
+        _gone(state, kernel, unheard[kernel.kernel_id], at, None, detail)
+        for kernel in state.kernels
+        if kernel.is_live and kernel.kernel_id in unheard
+    )
+    return _with_consequences(state, events)
 
 
 def terminate(
@@ -132,6 +158,8 @@ def _is_at(kernel: Kernel, agent_id: str, incarnation: str) -> bool:
 
 
 def _why(state: Session, seen: KernelReport) -> EndReason:
+    if seen.reason in _ASKED_FOR and state.ending is not None:
+        return state.ending.reason  # the node knows that it was told to, not why
     if seen.reason is not None:
         return seen.reason
     if seen.phase == "failed":

@@ -56,7 +56,10 @@ class SessionEvent(Event, frozen=True):
 
 
 class SessionEnqueued(SessionEvent, frozen=True, tag="SessionEnqueued"):
-    """A session waits for its place. `environ` is a sealed JSON object of strings."""
+    """A session waits for its place. `environ` is a sealed JSON object of strings.
+
+    It gets none before `starts_at`, nor before the sessions of `depends_on` have ended well.
+    """
 
     name: str
     session_type: SessionType
@@ -73,6 +76,8 @@ class SessionEnqueued(SessionEvent, frozen=True, tag="SessionEnqueued"):
     cluster_mode: ClusterMode
     kernels: tuple[KernelRequest, ...]
     sudo: bool = False
+    starts_at: datetime | None = None
+    depends_on: tuple[str, ...] = ()
 
 
 class SessionScheduled(SessionEvent, frozen=True, tag="SessionScheduled"):
@@ -128,9 +133,10 @@ class SessionTerminated(SessionEvent, frozen=True, tag="SessionTerminated"):
 
 
 class SessionCancelled(SessionEvent, frozen=True, tag="SessionCancelled"):
-    """The session left the queue without ever having had a place."""
+    """The session left the queue without ever having had a place; `detail` may tell why."""
 
     reason: EndReason
+    detail: str = ""
 
 
 class SessionFailed(SessionEvent, frozen=True, tag="SessionFailed"):
@@ -158,7 +164,8 @@ class EnqueueSession(Command, frozen=True, tag="EnqueueSession"):
     """Put `count` equal sessions into a queue; more than one are named `<name>-0` and so on.
 
     `resources` is what each kernel asks for. Without a group it is the default one if it takes
-    them, else the first by name that does. The result holds `session_ids`, in order.
+    them, else the first by name that does. `depends_on` are ids of sessions of the user, or names
+    of such that have not ended. The result holds `session_ids`, in order.
     """
 
     SERVICE: ClassVar = "scheduler"
@@ -178,6 +185,8 @@ class EnqueueSession(Command, frozen=True, tag="EnqueueSession"):
     cluster_mode: ClusterMode = "single-node"
     count: int = 1
     sudo: bool = False
+    starts_at: datetime | None = None
+    depends_on: tuple[str, ...] = ()
 
 
 class TerminateSession(Command, frozen=True, tag="TerminateSession"):

@@ -1,0 +1,148 @@
+"""When something is due for a session although nothing happens: a queue of timers in memory.
+
+It is derived from the log and from what the limits are now, so a new leader has the same one and
+nothing about it needs to be stored. A time that moved is looked at again when it comes.
+"""
+
+import heapq
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from services.scheduler.domain.deadlines import HANG_TIMEOUT_S, Patience, due_at
+from services.scheduler.domain.scopes import keypair_scope
+from services.scheduler.domain.session import Session
+
+SLACK: Final = 1024
+
+
+class Due(NamedTuple):
+    """A session that may start from now on, or that has stayed what it is for too long."""
+
+    session: Session
+    is_start: bool
+
+
+class Agenda:
+    """The due times of live sessions. Sessions whose beginning was not told have none."""
+
+    def __init__(
+        self, sessions: Mapping[str, Session], hang_timeout_s: float = HANG_TIMEOUT_S
+    ) -> None:
+        self._sessions = sessions
+        self._hang_timeout_s = hang_timeout_s
+        self._since: dict[str, datetime] = {}
+        self._held_until: dict[str, datetime] = {}
+        self._planned: dict[str, datetime] = {}
+        self._heap: list[tuple[datetime, str]] = []
+        self._pending_s: dict[str, int | None] = {}
+        self._lifetimes: dict[str, int | None] = {}
+        self._running: dict[str, set[str]] = {}
+
+    @property
+    def next_at(self) -> datetime | None:
+        """When something may be due next."""
+        while self._heap and self._planned.get(self._heap[0][1]) != self._heap[0][0]:
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else None
+
+    def is_due(self, now: datetime) -> bool:
+        """Tell whether something may be due already."""
+        next_at = self.next_at
+        return next_at is not None and next_at <= now
+
+    def entered(self, session: Session, at: datetime) -> None:
+        """Note that a session has become what it is at a moment."""
+        session_id = session.session_id
+        self._since[session_id] = at
+        self._index(session)
+        starts_at = session.request.starts_at
+        if session.status != "PENDING":
+            self._held_until.pop(session_id, None)
+        elif starts_at is not None and starts_at > at:
+            self._held_until[session_id] = starts_at
+        self._plan(session_id)
+
+    def closed(self, session: Session) -> None:
+        """Forget a session that is over."""
+        session_id = session.session_id
+        self._index(session)
+        self._since.pop(session_id, None)
+        self._held_until.pop(session_id, None)
+        self._planned.pop(session_id, None)
+        if len(self._heap) > 2 * len(self._planned) + SLACK:
+            self._heap = [(at, key) for key, at in self._planned.items()]
+            heapq.heapify(self._heap)
+
+    def set_pending_timeout(
+        self, group: str, timeout_s: int | None, waiting: Iterable[str]
+    ) -> None:
+        """Take over how long sessions may wait in a group, for those that wait now as well."""
+        if self._pending_s.get(group) == timeout_s:
+            return
+        self._pending_s[group] = timeout_s
+        for session_id in waiting:
+            self._plan(session_id)
+
+    def set_lifetime(self, scope: str, lifetime_s: int | None) -> None:
+        """Take over how long sessions of a keypair may run, for those that run now as well."""
+        if self._lifetimes.get(scope) == lifetime_s:
+            return
+        self._lifetimes[scope] = lifetime_s
+        for session_id in self._running.get(scope, ()):
+            self._plan(session_id)
+
+    def take(self, now: datetime) -> Due | None:
+        """Take the next session that something is due for; None when nothing is."""
+        while self.is_due(now):
+            _, session_id = heapq.heappop(self._heap)
+            del self._planned[session_id]
+            held_until = self._held_until.get(session_id)
+            over_at = self._over_at(session_id)
+            if held_until is not None and held_until <= now:
+                del self._held_until[session_id]
+                self._plan(session_id)
+                return Due(self._sessions[session_id], is_start=True)
+            if over_at is not None and over_at <= now:
+                return Due(self._sessions[session_id], is_start=False)
+            self._plan(session_id)
+        return None
+
+    def _plan(self, session_id: str) -> None:
+        """See to it that a session is looked at when the next thing is due for it, or before."""
+        moments = (self._held_until.get(session_id), self._over_at(session_id))
+        due = min((moment for moment in moments if moment is not None), default=None)
+        planned = self._planned.get(session_id)
+        if due is not None and (planned is None or due < planned):
+            self._planned[session_id] = due
+            heapq.heappush(self._heap, (due, session_id))
+
+    def _over_at(self, session_id: str) -> datetime | None:
+        since = self._since.get(session_id)
+        if since is None:
+            return None
+        session = self._sessions[session_id]
+        scope = _scope(session)
+        patience = Patience(
+            pending_s=self._pending_s.get(session.request.resource_group),
+            lifetime_s=None if scope is None else self._lifetimes.get(scope),
+            hang_s=self._hang_timeout_s,
+        )
+        return due_at(session, since, patience)
+
+    def _index(self, session: Session) -> None:
+        """Keep who runs under which keypair, so that a changed policy finds them."""
+        scope = _scope(session)
+        if scope is None:
+            return
+        if session.status == "RUNNING":
+            self._running.setdefault(scope, set()).add(session.session_id)
+        elif (running := self._running.get(scope)) is not None:
+            running.discard(session.session_id)
+            if not running:
+                del self._running[scope]
+
+
+def _scope(session: Session) -> str | None:
+    access_key = session.request.access_key
+    return None if access_key is None else keypair_scope(access_key)
