@@ -1,4 +1,4 @@
-"""What keypairs, users, projects, domains and agents hold and wait for, counted as sessions go on.
+"""What keypairs, users, projects, domains, agents and devices hold, counted as sessions go on.
 
 A session waits (PENDING), then holds what it asked for (SCHEDULED to TERMINATING), then neither.
 Each change of that moves the counters of everybody whom it is charged to, in the transaction that
@@ -18,26 +18,30 @@ from services.gateway.projections.session_fold import HOLDING
 from shared.kernel.slots import amount_of
 
 SESSIONS: Final = ""  # no slot has an empty name
-Counter = tuple[str, str, str]  # one slot of one keypair, user, project, domain or agent
+Counter = tuple[str, str, str]  # a scope such as keypair or device, an id in it, and a slot
+Devices = Mapping[str, Mapping[str, str]]
 Amounts = Sequence[tuple[str, int]]
 Part = Literal["held", "waiting", "nothing"]
 
 
 class Standing(NamedTuple):
-    """How a session counts, and for each of its kernels the agent whose resources it holds."""
+    """How a session counts, and for each of its kernels the agent and devices that it holds."""
 
     part: Part
-    agents: tuple[str | None, ...]
+    kernels: tuple[tuple[str, Devices] | None, ...]
 
 
 def standing(session: SessionDocument) -> Standing:
     """Return how a session counts now."""
-    agents = tuple(
-        kernel.agent_id if kernel.status in HOLDING else None for kernel in session.kernels
+    kernels = tuple(
+        (kernel.agent_id, kernel.devices)
+        if kernel.status in HOLDING and kernel.agent_id is not None
+        else None
+        for kernel in session.kernels
     )
     if session.status == "PENDING":
-        return Standing("waiting", agents)
-    return Standing("held" if session.status in HOLDING else "nothing", agents)
+        return Standing("waiting", kernels)
+    return Standing("held" if session.status in HOLDING else "nothing", kernels)
 
 
 class Moved(msgspec.Struct):
@@ -91,11 +95,23 @@ class Occupancy:
             for scope, key in charged(session):
                 _add(counts, scope, key, amounts)
                 _add(counts, scope, key, ((SESSIONS, sign),))
-        for kernel, agent_id in zip(session.kernels, how.agents, strict=True):
-            if agent_id is not None:
+        agents: set[str] = set()
+        for kernel, holds in zip(session.kernels, how.kernels, strict=True):
+            if holds is not None:
+                agent_id, devices = holds
+                agents.add(agent_id)
                 _add(self._held, "agent", agent_id, _amounts(kernel.requested, sign))
-        for agent_id in {agent_id for agent_id in how.agents if agent_id is not None}:
+                for slot, parts in devices.items():
+                    for device_id, text in parts.items():
+                        part = _amounts({slot: text}, sign)
+                        _add(self._held, "device", device_key(agent_id, device_id), part)
+        for agent_id in agents:
             _add(self._held, "agent", agent_id, ((SESSIONS, sign),))
+
+
+def device_key(agent_id: str, device_id: str) -> str:
+    """Return the id of the counters of one device."""
+    return f"{agent_id}/{device_id}"
 
 
 async def create_occupancy(connection: asyncpg.Connection, table: str) -> None:

@@ -4,19 +4,30 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from services.gateway.projections.occupancy import SESSIONS
+from services.gateway.documents.agents import DeviceDocument
+from services.gateway.projections.occupancy import SESSIONS, device_key
 from services.gateway.reads.models import ReadModels
-from shared.kernel.slots import Slots, slots_of, subtract
+from shared.kernel.slots import Slots, amount_of, slots_of, subtract
 from shared.projections.transactions import snapshot
 
 _CAPACITY: Final = (
-    "select id, resource_group, status, schedulable, doc::json->>'available_slots'"
-    " from agents where status <> 'TERMINATED' order by id"
+    "select id, resource_group, status, schedulable, doc::json->>'available_slots',"
+    " doc::json->>'devices' from agents where status <> 'TERMINATED' order by id"
 )
 _HELD: Final = (
-    f"select id, slot, held from occupancy where scope = 'agent' and slot <> '{SESSIONS}'"  # noqa: S608  # a constant
+    "select scope, id, slot, held from occupancy"
+    " where scope in ('agent', 'device') and slot <> $1 and held > 0"
 )
-_decode = msgspec.json.Decoder(dict[str, str]).decode
+_slots = msgspec.json.Decoder(dict[str, str]).decode
+_devices = msgspec.json.Decoder(list[DeviceDocument]).decode
+
+
+class DeviceRoom(NamedTuple):
+    """What one device gives of its slot in all, and what of it nobody holds."""
+
+    slot: str
+    amount: int
+    free: int
 
 
 class AgentRoom(NamedTuple):
@@ -28,6 +39,7 @@ class AgentRoom(NamedTuple):
     schedulable: bool
     capacity: Slots
     free: Slots
+    devices: tuple[DeviceRoom, ...] = ()
 
 
 async def agent_rooms(reads: ReadModels) -> tuple[AgentRoom, ...]:
@@ -36,14 +48,23 @@ async def agent_rooms(reads: ReadModels) -> tuple[AgentRoom, ...]:
     async def load() -> tuple[AgentRoom, ...]:
         async with snapshot(reads.pool) as connection:
             rows = await connection.fetch(_CAPACITY)
-            held: dict[str, Slots] = {}
-            for agent_id, slot, amount in await connection.fetch(_HELD):
-                held.setdefault(agent_id, {})[slot] = int(amount)
+            held: dict[tuple[str, str], Slots] = {}
+            for scope, key, slot, amount in await connection.fetch(_HELD, SESSIONS):
+                held.setdefault((scope, key), {})[slot] = int(amount)
         rooms = []
-        for agent_id, group, status, schedulable, capacity in rows:
-            has = slots_of(_decode(capacity))
-            free = subtract(has, held.get(agent_id, {}))
-            rooms.append(AgentRoom(agent_id, group, status, schedulable, has, free))
+        for agent_id, group, status, schedulable, capacity, listed in rows:
+            has = slots_of(_slots(capacity))
+            free = subtract(has, held.get(("agent", agent_id), {}))
+            devices = tuple(
+                _room(device, held.get(("device", device_key(agent_id, device.id)), {}))
+                for device in _devices(listed)
+            )
+            rooms.append(AgentRoom(agent_id, group, status, schedulable, has, free, devices))
         return tuple(rooms)
 
     return await reads.known(("agent rooms",), ("agents", "scheduler"), load)
+
+
+def _room(device: DeviceDocument, held: Slots) -> DeviceRoom:
+    amount = amount_of(device.slot, device.amount)
+    return DeviceRoom(device.slot, amount, amount - held.get(device.slot, 0))

@@ -97,6 +97,7 @@ async def _places(
             found["name"],
             found["is_active"],
             tuple(room for room in rooms if room.resource_group == found["name"]),
+            found["allow_fractional_resource_fragmentation"],
         )
         for found in page.documents()
     ]

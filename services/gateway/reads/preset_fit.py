@@ -8,6 +8,7 @@ import msgspec
 from services.gateway.documents.available import GroupRoom
 from services.gateway.documents.limits import LimitDocument, ScopeLimits
 from services.gateway.reads.agent_room import AgentRoom
+from services.gateway.reads.device_fit import gives
 from services.gateway.reads.limit_scopes import CONCURRENT, PENDING, PENDING_SLOTS, TOTAL
 from shared.contracts.scheduler import Reason, Violation
 from shared.kernel.slots import Slots, add, amount_of, fits, render_amount, render_slots, subtract
@@ -19,11 +20,15 @@ NO_PROJECT: Final = Reason(
 
 
 class Place(NamedTuple):
-    """A resource group in which a session could run, and its agents."""
+    """A resource group in which a session could run, and its agents.
+
+    `fragments`: a share that no single device can give may be spread over several.
+    """
 
     name: str
     is_active: bool
     agents: tuple[AgentRoom, ...]
+    fragments: bool = True
 
     @property
     def open(self) -> tuple[AgentRoom, ...]:
@@ -58,12 +63,16 @@ def over_limit(
 
 def no_room(slots: Slots, places: Sequence[Place]) -> Reason | None:
     """Return why no agent of any of these groups could hold a request alone, if none could."""
-    agents = [agent for place in places for agent in place.open]
-    if any(fits(slots, agent.free) for agent in agents):
+    fitting = [(place, one) for place in places for one in place.open if fits(slots, one.free)]
+    if any(gives(slots, one.devices, fragments=place.fragments) for place, one in fitting):
         return None
+    agents = [agent for place in places for agent in place.open]
     names = ", ".join(place.name for place in places)
     if not agents:
         return _nobody(places, names)
+    if fitting:
+        text = f"Enough is free on agents of {names}, but not on devices that fit together."
+        return Reason(code="devices-fragmented", message=text)
     violations = tuple(_shortages(slots, agents, places))
     offered = {slot for place in places for agent in place.agents for slot in agent.capacity}
     foreign = sorted(slots.keys() - offered)

@@ -50,6 +50,15 @@ lives = st.lists(
 )
 
 
+def devices(slots):
+    """Hand out what is asked of accelerators: half of the first device, the rest of the second."""
+    return {
+        slot: {"0": amount // 2, "1": amount - amount // 2}
+        for slot, amount in slots.items()
+        if slot.startswith("cuda")
+    }
+
+
 def told(session_id, life):
     """Return all events of one session's life."""
     kernels = [f"{session_id}-{number}" for number in range(len(life["agents"]))]
@@ -72,7 +81,10 @@ def told(session_id, life):
     scheduled = SessionScheduled(
         **about,
         attempt=1,
-        placements=tuple(KernelPlacement(kernel_id=one, agent_id=agent) for one, agent in placed),
+        placements=tuple(
+            KernelPlacement(kernel_id=one, agent_id=agent, devices=devices(life["slots"]))
+            for one, agent in placed
+        ),
     )
     started = [
         KernelStarted(**about, kernel_id=kernel_id, attempt=1, agent_id=agent_id, started_at=START)
@@ -134,33 +146,46 @@ def reckoned(events):
     for enqueued in (event for event in events if isinstance(event, SessionEnqueued)):
         mine = [event for event in events if event.session_id == enqueued.session_id]
         kinds = {type(event) for event in mine}
-        over = kinds & {SessionTerminated, SessionCancelled, SessionFailed}
-        gone = {event.kernel_id for event in mine if isinstance(event, KernelTerminated)}
-        placements = [
-            (place, kernel.requested)
-            for event in mine
-            if isinstance(event, SessionScheduled)
-            for place, kernel in zip(event.placements, enqueued.kernels, strict=True)
-        ]
-        if over:
+        if kinds & {SessionTerminated, SessionCancelled, SessionFailed}:
             continue
-        counts = held if placements else waiting
-        whom = [
-            ("user", enqueued.user_id),
-            ("project", enqueued.project_id),
-            ("domain", enqueued.domain),
-        ]
-        if enqueued.access_key is not None:
-            whom.append(("keypair", enqueued.access_key))
-        for scope, key in whom:
-            counts[scope, key, ""] += 1
-            for kernel in enqueued.kernels:
-                for slot, amount in kernel.requested.items():
-                    counts[scope, key, slot] += amount
-        there = [pair for pair in placements if pair[0].kernel_id not in gone]
-        for agent_id in {place.agent_id for place, _ in there}:
-            held["agent", agent_id, ""] += 1
-        for place, requested in there:
-            for slot, amount in requested.items():
-                held["agent", place.agent_id, slot] += amount
-    return held, waiting
+        charge(held if SessionScheduled in kinds else waiting, enqueued)
+        hold(held, list(still_placed(enqueued, mine)))
+    return +held, +waiting
+
+
+def charge(counts, enqueued):
+    """Add what a session asks for to everybody whom it is charged to."""
+    whom = [
+        ("user", enqueued.user_id),
+        ("project", enqueued.project_id),
+        ("domain", enqueued.domain),
+    ]
+    if enqueued.access_key is not None:
+        whom.append(("keypair", enqueued.access_key))
+    for scope, key in whom:
+        counts[scope, key, ""] += 1
+        for kernel in enqueued.kernels:
+            for slot, amount in kernel.requested.items():
+                counts[scope, key, slot] += amount
+
+
+def still_placed(enqueued, mine):
+    """Return the placements of kernels that have not ended, with what each asked for."""
+    gone = {event.kernel_id for event in mine if isinstance(event, KernelTerminated)}
+    for event in mine:
+        if isinstance(event, SessionScheduled):
+            for place, kernel in zip(event.placements, enqueued.kernels, strict=True):
+                if place.kernel_id not in gone:
+                    yield place, kernel.requested
+
+
+def hold(held, there):
+    """Add what kernels hold to their agents and devices."""
+    for agent_id in {place.agent_id for place, _ in there}:
+        held["agent", agent_id, ""] += 1
+    for place, requested in there:
+        for slot, amount in requested.items():
+            held["agent", place.agent_id, slot] += amount
+        for slot, parts in place.devices.items():
+            for device_id, amount in parts.items():
+                held["device", f"{place.agent_id}/{device_id}", slot] += amount

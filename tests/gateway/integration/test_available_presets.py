@@ -69,6 +69,26 @@ async def test_a_preset_is_to_be_had_as_long_as_limits_and_agents_leave_room(
     await eventually(lambda: available(client), lambda page: page["remaining"]["cpu"] == "3")
 
 
+async def test_what_is_said_of_a_preset_is_what_the_scheduler_says_of_its_session(
+    stack, admin, agent, somebody
+):
+    _, client, *_ = somebody
+    wide = await preset(admin, resource_slots={"cpu": 3, "mem": "1g"})
+    said = (await offered(client, wide))["reason"]
+    waiting = await submitted(client, resources={}, preset=wide)
+
+    async def asked():
+        return (await client.get(f"/v1/sessions/{waiting['id']}")).json()
+
+    told = await eventually(asked, lambda found: found["reason"]["code"] == "over-limit")
+    assert (told["status"], told["reason"]["code"]) == ("PENDING", said["code"])
+    assert told["reason"]["violations"] == said["violations"]
+    fits = await preset(admin)
+    assert (await offered(client, fits))["allocatable"]
+    await stack.end(await placed(client, await submitted(client, resources={}, preset=fits)))
+    assert (await client.delete(f"/v1/sessions/{waiting['id']}")).status_code == 204
+
+
 async def test_what_sessions_hold_is_not_free_for_presets(stack, admin, agent):
     name = await preset(admin, resource_slots={"cpu": 4, "mem": "1g"})
     assert (await offered(admin, name))["allocatable"] is True
