@@ -14,6 +14,7 @@ from litestar.response.base import ASGIResponse
 from services.gateway.api.asking import AT, asked_of
 from services.gateway.api.history import SPAN
 from services.gateway.api.routing import Parameter, call, gateway_of, operation
+from services.gateway.auth.authenticator import NOT_AUTHENTICATED
 from services.gateway.auth.principals import Principal
 from services.gateway.exports.asked import FILENAME_CHARS_MAX, Asked, read_asked, select
 from services.gateway.exports.cells import lines
@@ -47,10 +48,6 @@ _OWN: Final = (
 
 
 Read = Callable[[], AsyncGenerator[Rows, None]]
-
-
-class NoLongerAllowedError(Exception):
-    """Breaks an export off whose caller may no longer see it."""
 
 
 def _route(noun: str, kind: Kind) -> HTTPRouteHandler:
@@ -100,11 +97,12 @@ async def _csv(
         raise Refused(unavailable("too_many_streams", "Too many streams are open; close one.", 5))
     started, count, head = perf_counter(), 0, [header(columns)]
     try:
-        async with gateway.exports.place(), aclosing(read()) as batches:
-            async for batch in batches:
-                _check(subscription)
-                yield lines([*head, *(cells(columns, document) for document in batch)])
-                head, count = [], count + len(batch)
+        with gateway.exports.place(principal.user_id):
+            async with aclosing(read()) as batches:
+                async for batch in batches:
+                    _check(subscription)
+                    yield lines([*head, *(cells(columns, document) for document in batch)])
+                    head, count = [], count + len(batch)
             if head:
                 yield lines(head)
         log.info("exported", what=noun, rows=count, took_s=round(perf_counter() - started, 2))
@@ -115,7 +113,7 @@ async def _csv(
 def _check(subscription: Subscription) -> None:
     """Stop when the log-in has ended, the keypair is off or the role is another."""
     if subscription.is_closed:
-        raise NoLongerAllowedError
+        raise Refused(NOT_AUTHENTICATED)
 
 
 async def _entries(

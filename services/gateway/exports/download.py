@@ -8,8 +8,12 @@ from typing import Any, Final
 from litestar.response.base import ASGIResponse
 
 from services.gateway.exports.asked import content_disposition
+from services.gateway.http.outages import OUTAGES
+from services.gateway.http.problems import Refused
+from shared.observability.logging import get_logger
 from shared.runtime.http import Message, Receive, Send
 
+log = get_logger(__name__)
 STALL_S: Final = 60.0
 WHOLE_S: Final = 3_600.0
 Pieces = AsyncGenerator[bytes, None]
@@ -18,8 +22,9 @@ Pieces = AsyncGenerator[bytes, None]
 class Download(ASGIResponse):
     """Sends pieces as a file; the first is made before the answer begins, and may be refused.
 
-    An answer that breaks off lacks its end, so whoever receives it knows. Whoever takes nothing
-    for `STALL_S`, or does not come to an end within `WHOLE_S`, is cut off.
+    An answer that breaks off lacks its end, so that whoever receives it knows: when the database
+    goes away or the caller may see it no more. Whoever takes nothing for `STALL_S`, or does not
+    come to an end within `WHOLE_S`, is cut off.
     """
 
     _should_set_content_length = False
@@ -49,14 +54,17 @@ class Download(ASGIResponse):
     async def _send_all(self, send: Send) -> None:
         async with asyncio.timeout(WHOLE_S), aclosing(self._pieces()) as pieces:
             first = await anext(pieces)
-            await _send(send, {"type": "http.response.start", "status": 200, **self._start()})
-            await _send(send, _body(first))
-            async for piece in pieces:
-                await _send(send, _body(piece))
+            try:
+                headers = self.encode_headers()
+                start = {"type": "http.response.start", "status": 200, "headers": headers}
+                await _send(send, start)
+                await _send(send, _body(first))
+                async for piece in pieces:
+                    await _send(send, _body(piece))
+            except (*OUTAGES, Refused) as problem:
+                log.warning("download_broken_off", problem=repr(problem)[:200])
+                return
         await _send(send, {"type": "http.response.body", "body": b"", "more_body": False})
-
-    def _start(self) -> dict[str, Any]:
-        return {"headers": self.encode_headers()}
 
 
 def _body(piece: bytes) -> Message:

@@ -4,8 +4,9 @@ A cursor has a connection of its own, so that slow readers take none from the re
 and reads the tables of the generation that was live as it began: a change-over waits for nobody.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final
 
 import asyncpg
@@ -29,11 +30,13 @@ from services.gateway.reads.statements import (
 )
 from services.gateway.reads.users import USERS
 from shared.eventlog.pool import server_settings
-from shared.kernel.rejections import unavailable
+from shared.kernel.rejections import Rejection, unavailable
 
-AT_ONCE: Final = 4
+AT_ONCE: Final = 10
+OF_ONE: Final = 2  # person
 BATCH: Final = 250
 RETRY_AFTER_S: Final = 10
+TOO_MANY: Final = "too_many_exports"
 QUERY_TIMEOUT_S: Final = 120
 CLOSE_TIMEOUT_S: Final = 5
 IDLE_TIMEOUT_S: Final = 90  # more than the download waits for whoever takes nothing
@@ -61,24 +64,35 @@ class Exports:
     def __init__(self, database_url: str, reads: ReadModels) -> None:
         self._database_url = database_url
         self._reads = reads
-        self._running = 0
+        self._running: Counter[str] = Counter()
 
     async def slots(self) -> list[str]:
         """Return the slots that an agent offers or a policy limits: cpu, mem, then by name."""
         found = {row[0] for row in await self._reads.pool.fetch(_SLOTS)}
         return [*_FIRST, *sorted(found - set(_FIRST))]
 
-    @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """Take the place of one export; raises Refused (503) when all are taken."""
-        if self._running >= AT_ONCE:
+    @contextmanager
+    def place(self, user_id: str) -> Iterator[None]:
+        """Take the place of one export; raises Refused (429, 503) when there is none."""
+        if self._running[user_id] >= OF_ONE:
+            text = f"{OF_ONE} exports of yours are under way; let one of them end first."
+            raise Refused(
+                Rejection(
+                    kind="rate_limited",
+                    code=TOO_MANY,
+                    message=text,
+                    retry_after_s=RETRY_AFTER_S,
+                )
+            )
+        if self._running.total() >= AT_ONCE:
             text = f"{AT_ONCE} exports are under way, which is as many as there may be."
-            raise Refused(unavailable("too_many_exports", text, RETRY_AFTER_S))
-        self._running += 1
+            raise Refused(unavailable(TOO_MANY, text, RETRY_AFTER_S))
+        self._running[user_id] += 1
         try:
             yield
         finally:
-            self._running -= 1
+            self._running[user_id] -= 1
+            self._running += Counter()  # forgets those who have none
 
     async def documents(
         self, principal: Principal, kind: Kind, query: ListQuery, columns: Sequence[Column]

@@ -3,12 +3,14 @@
 import asyncio
 import csv
 import io
+from contextlib import ExitStack
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.gateway.auth.authenticator import NOT_AUTHENTICATED
 from services.gateway.exports.asked import (
     content_disposition,
     read_asked,
@@ -19,6 +21,8 @@ from services.gateway.exports.cells import lines, text
 from services.gateway.exports.columns import cells, header, ordinary
 from services.gateway.exports.download import Download
 from services.gateway.exports.kinds import EVENTS, KINDS
+from services.gateway.exports.reading import AT_ONCE, OF_ONE, Exports
+from services.gateway.http.problems import Refused
 from shared.kernel.rejections import Rejection
 
 NOW = datetime(2026, 1, 31, 23, 59, 58, tzinfo=UTC)
@@ -195,16 +199,42 @@ async def test_whoever_hangs_up_ends_what_is_made_for_them():
     assert all(message.get("more_body", True) for message in caller.messages)
 
 
-async def test_what_breaks_off_has_no_end_that_looks_like_one():
+@pytest.mark.parametrize("problem", [ConnectionResetError("gone"), Refused(NOT_AUTHENTICATED)])
+async def test_what_breaks_off_has_no_end_that_looks_like_one(problem):
     async def pieces():
         yield b"first"
-        raise ConnectionResetError("the database is gone")
+        raise problem
 
     caller = Caller()
-    with pytest.raises(ConnectionResetError):
-        await Download(pieces, "a.csv")({}, caller.receive, caller.send)
+    await Download(pieces, "a.csv")({}, caller.receive, caller.send)
     assert [m["body"] for m in caller.messages[1:]] == [b"first"]
     assert caller.messages[-1]["more_body"] is True
+
+
+async def test_a_bug_breaks_an_answer_off_and_is_told():
+    async def pieces():
+        yield b"first"
+        raise KeyError("a bug of ours")
+
+    caller = Caller()
+    with pytest.raises(KeyError):
+        await Download(pieces, "a.csv")({}, caller.receive, caller.send)
+    assert caller.messages[-1]["more_body"] is True
+
+
+def test_one_person_takes_not_all_the_places_and_everybody_not_more_than_there_are():
+    exports = Exports("", None)
+    with ExitStack() as taken:
+        for number in range(AT_ONCE):
+            taken.enter_context(exports.place(f"u{number // OF_ONE}"))
+        with pytest.raises(Refused) as mine, exports.place("u0"):
+            pass
+        with pytest.raises(Refused) as all_are, exports.place("other"):
+            pass
+    assert (mine.value.status, all_are.value.status) == (429, 503)
+    assert mine.value.rejection.retry_after_s
+    with exports.place("u0"), exports.place("other"):
+        pass
 
 
 async def test_what_cannot_begin_has_sent_nothing():
