@@ -40,7 +40,8 @@ class GroupHandlers:
         agents = [
             Reference("agent", agent.agent_id)
             for agent in books.agents()
-            if agent.group == command.name and not agent.gone
+            # one that is lost, if it ever comes back, falls to the default group
+            if agent.group == command.name and agent.alive
         ]
         sessions = [
             session.session_id

@@ -11,7 +11,7 @@ from shared.contracts.scheduler import TERMINAL_STATUSES
 
 _ALL: Final = """
     select 'agent' as type, id, id as name, lower(status) as status from agents
-     where resource_group = $1 and status <> 'TERMINATED'
+     where resource_group = $1 and status = 'ALIVE'
     union all
     select 'session', id, name, lower(status) from sessions
      where resource_group = $1 and status <> all($2::text[])

@@ -129,7 +129,7 @@ class DeleteResourceGroup(Command, frozen=True, tag="DeleteResourceGroup"):
     """Delete a group that nothing refers to.
 
     Refused: `default_group` (409), `resource_group_in_use` (409) with `count` and at most twenty
-    `references` of {type, id}: agents, sessions that have not ended, and who is allowed.
+    `references` of {type, id}: live agents, sessions that have not ended, and who is allowed.
     """
 
     SERVICE: ClassVar = "scheduler"

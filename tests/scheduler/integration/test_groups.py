@@ -2,7 +2,6 @@
 
 import asyncio
 
-from shared.contracts.agents import AgentTerminated
 from shared.contracts.base import Accepted, Rejected
 from shared.contracts.policies import SettingChanged
 from shared.contracts.scheduler import (
@@ -110,7 +109,7 @@ async def test_sessions_and_agents_keep_their_group_from_being_deleted(world):
     await node.report(spec, "terminated", exit_code=0)
     await world.event(session_id, "SessionTerminated")
     assert code(await world.send(DeleteResourceGroup(name=name))) == "resource_group_in_use"
-    await world.agents.say(AgentTerminated(agent_id=node.agent_id, reason="stopped"))
+    await node.be_lost()
 
     async def deleted():
         return isinstance(await world.send(DeleteResourceGroup(name=name)), Accepted)
