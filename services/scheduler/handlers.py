@@ -1,11 +1,13 @@
 """Commands: what is looked up for each, then decided by the writer."""
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
 from services.scheduler.agents_view import AgentsView
-from services.scheduler.books import Books
+from services.scheduler.books import Books, Ended
+from services.scheduler.dependencies import ended_in_log, finder
 from services.scheduler.domain import enqueue as rules
 from services.scheduler.domain import resource_group, session_rules
 from services.scheduler.domain.session import Session, SessionFact, evolve
@@ -59,10 +61,11 @@ class SessionHandlers:
         """Put sessions into a queue."""
         if (problem := self._environ_problem(command)) is not None:
             return all_invalid((problem,))
+        in_log = await ended_in_log(self._log, self._writer.books, command)
 
         def decide(books: Books) -> Decision | Rejection:
             wish = self._in_a_group(command, books)
-            events = rules.decide(wish, self._facts(wish, books))
+            events = rules.decide(wish, self._facts(wish, books, in_log))
             if isinstance(events, Rejection):
                 return events
             return Decision(events, {"session_ids": [event.session_id for event in events]})
@@ -149,7 +152,9 @@ class SessionHandlers:
     def _access_key(self, command: EnqueueSession) -> str | None:
         return command.access_key or self._limits.keypairs.main_of(command.user_id)
 
-    def _facts(self, command: EnqueueSession, books: Books) -> rules.Facts:
+    def _facts(
+        self, command: EnqueueSession, books: Books, in_log: Mapping[str, Ended]
+    ) -> rules.Facts:
         group = command.resource_group or ""
         queue = books.queues.get(group)
         user_id = command.user_id
@@ -170,4 +175,5 @@ class SessionHandlers:
             keypair_problem=keypairs.problem(user_id, access_key) if access_key else None,
             limits=self._limits.of_keypair(access_key) if access_key else None,
             pending=books.pending.of(access_key),
+            find_dependency=finder(books, user_id, in_log),
         )

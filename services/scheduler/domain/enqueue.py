@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from services.scheduler.domain.dependencies import Find, dependency_errors, resolved
 from services.scheduler.domain.entering import group_errors
 from services.scheduler.domain.quota import KeypairLimits, PendingUse, exceeded
 from services.scheduler.domain.resource_group import ResourceGroup
@@ -19,6 +20,7 @@ COUNT_MAX: Final = 10_000
 CLUSTER_MAX: Final = 1_000
 PRIORITY_MAX: Final = 100
 COMMAND_BYTES_MAX: Final = 131_072
+START_YEAR_MAX: Final = 2999
 _NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 
 
@@ -41,6 +43,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     keypair_problem: FieldError | None = None
     limits: KeypairLimits | None = None
     pending: PendingUse = PendingUse()
+    find_dependency: Find = lambda _name: None
 
 
 def names_of(command: EnqueueSession) -> tuple[str, ...]:
@@ -116,6 +119,10 @@ def _shape_errors(command: EnqueueSession) -> list[FieldError]:
         for slot, amount in command.resources.items()
         if amount < 0
     )
+    starts_at = command.starts_at
+    if starts_at is not None and (starts_at.tzinfo is None or starts_at.year > START_YEAR_MAX):
+        message = f"starts_at is a time with its zone, before the year {START_YEAR_MAX + 1}."
+        errors.append(FieldError("starts_at", "out_of_range", message))
     errors.extend(_device_errors(command))
     return [*errors, *_command_errors(command)]
 
@@ -159,6 +166,7 @@ def _fact_errors(command: EnqueueSession, facts: Facts) -> list[FieldError]:
     if facts.architecture is None:
         message = f"No agent offers the image '{command.image[:128]}'."
         errors.append(FieldError("image", "image_not_found", message))
+    errors.extend(dependency_errors(command.depends_on, facts.find_dependency))
     return errors
 
 
@@ -209,4 +217,6 @@ def _enqueued(
         cluster_mode=command.cluster_mode,
         kernels=kernels,
         sudo=command.sudo,
+        starts_at=command.starts_at,
+        depends_on=resolved(command.depends_on, facts.find_dependency),
     )

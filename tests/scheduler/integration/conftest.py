@@ -3,6 +3,9 @@
 import pytest_asyncio
 
 from shared.contracts.agents import AgentTerminated
+from shared.eventlog.codecs import codec_for
+from shared.eventlog.log import EventLog
+from shared.eventlog.pool import open_pool
 from shared.testing.servers import Databases, NatsServer
 from tests.scheduler.integration.fake_node import FakeNode
 from tests.scheduler.integration.harness import world_of
@@ -35,3 +38,10 @@ async def node(world, request):
             return LAST & set(await world.types_of(session_id))
 
         await world.until(is_over)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def event_log(postgres):
+    pool = await open_pool(await postgres.database("scheduler"), name="writer-test")
+    yield EventLog(pool, codec_for("scheduler"))
+    pool.terminate()

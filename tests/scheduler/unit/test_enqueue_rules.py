@@ -1,9 +1,11 @@
 """What may enter a queue; all that is wrong with a request is said at once."""
 
+from datetime import UTC, datetime
 from itertools import count
 
 import pytest
 
+from services.scheduler.domain.dependencies import Dependency
 from services.scheduler.domain.enqueue import Facts, decide
 from services.scheduler.domain.resource_group import evolve, seed
 from services.scheduler.placement.model import Agent
@@ -149,3 +151,40 @@ def test_the_default_group_is_created_once():
     (event,) = seed(None)
     assert (event.name, event.scheduler, event.is_default) == ("default", "fifo", True)
     assert seed(evolve(None, event)) == ()
+
+
+def sessions_of_the_user(name):
+    known = {
+        "alive": Dependency("id-alive", None),
+        "id-alive": Dependency("id-alive", None),
+        "id-good": Dependency("id-good", succeeded=True),
+        "id-bad": Dependency("id-bad", succeeded=False),
+    }
+    return known.get(name)
+
+
+def test_dependencies_are_found_by_id_or_name_and_each_counts_once():
+    wish = command(depends_on=("id-alive", "alive", "id-good"))
+    (event,) = decide(wish, facts(find_dependency=sessions_of_the_user))
+    assert event.depends_on == ("id-alive", "id-good")
+
+
+def test_what_is_not_there_or_has_failed_can_not_be_waited_for():
+    wish = command(depends_on=("alive", "nobody", "id-bad"))
+    refusal = decide(wish, facts(find_dependency=sessions_of_the_user))
+    assert wrong_fields(refusal) == {
+        "depends_on.1": "dependency_not_found",
+        "depends_on.2": "dependency_failed",
+    }
+    refusal = decide(command(depends_on=("nobody",)), facts(find_dependency=sessions_of_the_user))
+    assert refusal.code == "dependency_not_found"
+
+
+def test_a_session_does_not_depend_on_any_number_of_others():
+    refusal = decide(command(depends_on=("alive",) * 101), facts())
+    assert wrong_fields(refusal) == {"depends_on": "too_many"}
+
+
+@pytest.mark.parametrize("when", [datetime(3000, 1, 1, tzinfo=UTC), datetime(2026, 1, 1)])  # noqa: DTZ001  # one without a zone is what is refused
+def test_a_start_has_a_zone_and_comes_some_day(when):
+    assert wrong_fields(decide(command(starts_at=when), facts())) == {"starts_at": "out_of_range"}
