@@ -83,11 +83,7 @@ async def policy_impact(
     }
     uses, rows, warnings = USES[kind], [], []
     async with snapshot(reads.pool) as connection:
-        bound: int = await connection.fetchval(
-            f"select count(*) from {uses.resource.table}"  # noqa: S608  # our constants
-            f" where resource_policy = $1{uses.condition}",
-            before["name"],
-        )
+        bound = await uses.number(connection, before["name"])
         if isinstance(change, ChangeKeypairPolicy):
             rows = await _over(connection, before, change, now)
     if isinstance(change, ChangeKeypairPolicy):

@@ -1,4 +1,4 @@
-"""Who uses a policy: keypairs, users (but the erased) and projects, whatever their status."""
+"""Who uses a policy: keypairs, users and projects, whatever their status, but nothing erased."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple, get_args
@@ -44,6 +44,7 @@ KEYPAIR_REFERENCES: Final = Resource(
     sights={},
     list_action="keypair-policies.references",
     read_action="keypair-policies.references",
+    only="user_id not in (select id from users where erased)",
 )
 USER_REFERENCES: Final = Resource(
     noun="user_policy_reference",
@@ -53,7 +54,6 @@ USER_REFERENCES: Final = Resource(
             Field("id", FieldKind.EXACT),
             Field("email", FieldKind.TEXT),
             Field("status", FieldKind.EXACT, choices=get_args(UserStatus)),
-            Field("erased", FieldKind.FLAG, sortable=False, filterable=False),
             _POLICY,
             *_TIMES,
         )
@@ -62,6 +62,7 @@ USER_REFERENCES: Final = Resource(
     sights={},
     list_action="user-policies.references",
     read_action="user-policies.references",
+    only="not erased",
 )
 PROJECT_REFERENCES: Final = Resource(
     noun="project_policy_reference",
@@ -87,29 +88,33 @@ class Uses(NamedTuple):
     """Where to find who uses policies of a kind; `those` is what is called so, one and many."""
 
     resource: Resource
-    condition: str
     those: tuple[str, str]
 
     def filters(self, name: str) -> Filters:
         """Return what narrows the list to one policy."""
-        wanted: Filters = (("resource_policy", (name,)),)
-        return (*wanted, ("erased", (False,))) if self.resource is USER_REFERENCES else wanted
+        return (("resource_policy", (name,)),)
+
+    async def number(self, connection: asyncpg.Connection | asyncpg.Pool, name: str) -> int:
+        """Return how many use a policy."""
+        found: int = await connection.fetchval(
+            f"select count(*) from {self.resource.table} where resource_policy = $1"  # noqa: S608  # our constants
+            f" and {self.resource.only or 'true'}",
+            name,
+        )
+        return found
 
 
 USES: Final[Mapping[PolicyKind, Uses]] = {
-    "keypair": Uses(KEYPAIR_REFERENCES, "", ("keypair", "keypairs")),
-    "user": Uses(USER_REFERENCES, " and not erased", ("user", "users")),
-    "project": Uses(PROJECT_REFERENCES, "", ("project", "projects")),
+    "keypair": Uses(KEYPAIR_REFERENCES, ("keypair", "keypairs")),
+    "user": Uses(USER_REFERENCES, ("user", "users")),
+    "project": Uses(PROJECT_REFERENCES, ("project", "projects")),
 }
 
 
 async def deletability(reads: ReadModels, kind: PolicyKind, policy: dict[str, Any]) -> Deletability:
     """Tell whether a policy could be deleted as things are; the services decide when asked to."""
     uses, name = USES[kind], policy["name"]
-    count: int = await reads.pool.fetchval(
-        f"select count(*) from {uses.resource.table} where resource_policy = $1{uses.condition}",  # noqa: S608  # our constants
-        name,
-    )
+    count = await uses.number(reads.pool, name)
     if policy.get("is_default"):
         text = f"'{name}' is the default policy; make another one the default first."
         return Deletability(

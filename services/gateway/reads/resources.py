@@ -47,3 +47,4 @@ class Resource(NamedTuple):
     versions: str | None = None
     past_columns: Mapping[str, str] = {}
     narrow_doc: str = "doc"
+    only: str | None = None

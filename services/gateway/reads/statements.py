@@ -70,6 +70,8 @@ def shown(resource: Resource, sight: str | None) -> str:
 
 def narrow(where: Where, resource: Resource, query: ListQuery) -> None:
     """Add the caller's filters: substring for text, any-of for the rest."""
+    if resource.only is not None:
+        where.conditions.append(f"({resource.only})")
     for name, values in query.filters:
         field = resource.spec.field(name)
         if field is None:

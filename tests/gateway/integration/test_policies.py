@@ -217,6 +217,19 @@ async def test_a_policy_that_is_used_stays_and_says_by_what(admin, kind):
     refused(await admin.patch(user_of_it, json={"resource_policy": created["name"]}), 422)
 
 
+@pytest.mark.parametrize("kind", ["keypair", "user"])
+async def test_what_the_erased_had_keeps_no_policy(admin, kind):
+    created = await policy(admin, kind)
+    path = f"/v1/{kind}-policies/{created['name']}"
+    reference, _ = await used(admin, kind, created["name"])
+    user_id = reference["owner"]["id"] if kind == "keypair" else reference["id"]
+    await admin.post(f"/v1/users/{user_id}/deactivate")
+    assert (await admin.post(f"/v1/users/{user_id}/erase")).is_success
+    told = (await admin.get(f"{path}/references")).json()
+    assert (told["items"], told["total"], told["deletable"]) == ([], 0, True)
+    assert (await admin.delete(path)).status_code == 204
+
+
 async def test_references_are_a_list_like_any_other(admin):
     created = await policy(admin, "project")
     path = f"/v1/project-policies/{created['name']}/references"
