@@ -1,6 +1,7 @@
 """The agents of one resource group, arranged so that a place is found without asking each."""
 
 from collections.abc import Callable, Iterator
+from operator import neg
 from typing import Final, NamedTuple
 
 from services.scheduler.placement.model import Agent, GroupOptions, Shape, Strategy, slot_rank
@@ -170,7 +171,13 @@ class AgentIndex:
         return tuple(range(len(self._slots)))
 
     def _rank_by(self, columns: tuple[int, ...]) -> Callable[[Row], RankKey]:
-        if self.ways.strategy == "concentrated":
+        is_ascending = self.ways.strategy == "concentrated"
+        if columns == tuple(range(len(self._slots))):  # all of them, as most strategies have it
+            end = len(columns)
+            if is_ascending:
+                return lambda row: (*row.free[:end], row.agent.agent_id)
+            return lambda row: (*map(neg, row.free[:end]), row.agent.agent_id)
+        if is_ascending:
             return lambda row: (*(row.free[at] for at in columns), row.agent.agent_id)
         return lambda row: (*(-row.free[at] for at in columns), row.agent.agent_id)
 

@@ -4,7 +4,7 @@ from typing import Protocol, TypeAlias
 
 from services.scheduler.placement.ledgers import Account, Bill, Needs, Watcher
 from services.scheduler.placement.model import Shape, Waiting
-from services.scheduler.placement.sorted_keys import SortedKeys
+from services.scheduler.placement.sorted_keys import SortedLine
 
 OrderKey: TypeAlias = tuple[int, int, str]
 LaneKey: TypeAlias = tuple[Shape, str, tuple[str, ...]]
@@ -46,8 +46,8 @@ class Lane:
         self.bill = bill
         self.held_by: Account | None = None
         self.is_shown = True
-        self.fresh: SortedKeys[OrderKey] = SortedKeys()
-        self.overtaken: SortedKeys[OrderKey] = SortedKeys()
+        self.fresh: SortedLine[OrderKey] = SortedLine()
+        self.overtaken: SortedLine[OrderKey] = SortedLine()
         self._keeper = keeper
 
     def __len__(self) -> int:

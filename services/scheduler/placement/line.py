@@ -14,7 +14,7 @@ from services.scheduler.placement.lanes import Entry, Lane, OrderKey
 from services.scheduler.placement.ledgers import Ledgers
 from services.scheduler.placement.model import Placed, Shape, Waiting
 from services.scheduler.placement.queue import Pass, Site, WaitingQueue
-from services.scheduler.placement.sorted_keys import SortedKeys
+from services.scheduler.placement.sorted_keys import SortedKeys, SortedLine
 
 
 class Line(WaitingQueue):
@@ -219,7 +219,7 @@ class Line(WaitingQueue):
             self._overtaken.setdefault(lane.shape, SortedKeys()).add(first)
 
 
-def _put(heads: SortedKeys[OrderKey], line: SortedKeys[OrderKey], key: OrderKey) -> None:
+def _put(heads: SortedKeys[OrderKey], line: SortedLine[OrderKey], key: OrderKey) -> None:
     """Add a key to a lane, and to the heads when it is the lane's first."""
     first = line.first()
     line.add(key)
@@ -231,7 +231,7 @@ def _put(heads: SortedKeys[OrderKey], line: SortedKeys[OrderKey], key: OrderKey)
 
 
 def _take(
-    heads: SortedKeys[OrderKey], line: SortedKeys[OrderKey], key: OrderKey, *, is_shown: bool
+    heads: SortedKeys[OrderKey], line: SortedLine[OrderKey], key: OrderKey, *, is_shown: bool
 ) -> None:
     """Remove a key from a lane, and from the heads when it was the lane's first."""
     was_first = line.first() == key

@@ -15,18 +15,18 @@ from services.scheduler.placement.lanes import Entry, Lane, OrderKey
 from services.scheduler.placement.ledgers import Account, Ledgers
 from services.scheduler.placement.model import Placed, Shape, Waiting
 from services.scheduler.placement.queue import Pass, Site, WaitingQueue, share_scope
-from services.scheduler.placement.sorted_keys import SortedKeys
+from services.scheduler.placement.sorted_keys import SortedLine
 
 
 class _Claimant:
     """A user with all that waits, the first of each lane in line, and where he stands."""
 
-    __slots__ = ("account", "blocked", "heads", "key", "order")
+    __slots__ = ("account", "blocked", "heads", "key", "lanes")
 
     def __init__(self, account: Account) -> None:
         self.account = account
-        self.order: SortedKeys[OrderKey] = SortedKeys()
-        self.heads: SortedKeys[OrderKey] = SortedKeys()
+        self.lanes: set[Lane] = set()
+        self.heads: SortedLine[OrderKey] = SortedLine()
         self.blocked: Entry | None = None
         self.key: ClaimKey | None = None
 
@@ -135,7 +135,7 @@ class Shares(WaitingQueue):
             if claimant is None:
                 self._order.drop(user)
                 continue
-            claims = ((key, self.entries[key[2]].lane.bill.needs) for key in claimant.order)
+            claims = sorted((key, lane.bill.needs) for lane in claimant.lanes for key in lane.fresh)
             self._order.put(user, self._weights.claims(claimant.account.used, claims))
         self._unordered.clear()
         return self._order
@@ -230,9 +230,9 @@ class Shares(WaitingQueue):
 
     def _arrived(self, entry: Entry) -> None:
         claimant = self._claimant(entry.lane.user)
-        claimant.order.add(entry.key)
-        self._unordered.add(entry.lane.user)
         lane = entry.lane
+        claimant.lanes.add(lane)
+        self._unordered.add(lane.user)
         first = lane.fresh.first()
         lane.fresh.add(entry.key)
         if lane.is_shown and (first is None or entry.key < first):
@@ -255,7 +255,6 @@ class Shares(WaitingQueue):
         claimant = self._claimants[lane.user]
         if entry is claimant.blocked:
             self._unblock(lane.user, claimant)
-        claimant.order.remove(entry.key)
         self._unordered.add(lane.user)
         was_first = lane.fresh.first() == entry.key
         lane.fresh.remove(entry.key)
@@ -265,11 +264,14 @@ class Shares(WaitingQueue):
             if following is not None:
                 claimant.heads.add(following)
             self._touch(claimant)
-        if following is None and lane.shape in self._aside:
+        if following is not None:
+            return
+        if lane.shape in self._aside:
             self._aside[lane.shape].discard(lane)
             if not self._aside[lane.shape]:
                 del self._aside[lane.shape]
-        if not claimant.order:
+        claimant.lanes.discard(lane)
+        if not claimant.lanes:
             self._forget(lane.user, claimant)
 
     def _forget(self, user: str, claimant: _Claimant) -> None:

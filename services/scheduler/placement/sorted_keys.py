@@ -1,7 +1,8 @@
-"""A sorted sequence of distinct keys in chunks: insert, remove and page in well under O(n)."""
+"""Sorted sequences of distinct keys: in chunks, and short ones that are used up from the front."""
 
 from bisect import bisect_left, insort
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 CHUNK_MAX: Final = 512
@@ -84,3 +85,46 @@ class SortedKeys(Generic[K]):
             if len(found) >= limit:
                 break
         return found
+
+
+class SortedLine(Generic[K]):
+    """Keys in ascending order, of which the greatest come last and the least go first.
+
+    Both cost next to nothing; a key that comes or goes in the middle costs a move of those behind.
+    """
+
+    __slots__ = ("_gone", "_keys")
+
+    def __init__(self) -> None:
+        self._keys: list[K] = []
+        self._gone = 0  # how many of the keys at the front are not there any more
+
+    def __len__(self) -> int:
+        """Return how many keys there are."""
+        return len(self._keys) - self._gone
+
+    def __iter__(self) -> Iterator[K]:
+        """Walk in order; the keys must not change meanwhile."""
+        return islice(self._keys, self._gone, None)
+
+    def first(self) -> K | None:
+        """Return the least key."""
+        return self._keys[self._gone] if self._gone < len(self._keys) else None
+
+    def add(self, key: K) -> None:
+        """Put a key that isn't there yet into its place."""
+        insort(self._keys, key, lo=self._gone)
+
+    def remove(self, key: K) -> None:
+        """Take out a key; a key that isn't there is a bug."""
+        keys = self._keys
+        at = self._gone if keys[self._gone] == key else bisect_left(keys, key, lo=self._gone)
+        if keys[at] != key:
+            raise KeyError(key)
+        if at > self._gone:
+            del keys[at]
+            return
+        self._gone += 1
+        if self._gone > len(keys) // 2:
+            del keys[: self._gone]
+            self._gone = 0
