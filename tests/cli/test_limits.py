@@ -99,6 +99,32 @@ def test_a_preset_is_created_changed_offered_and_deleted(admin):
     assert admin.qm("preset", "list", "--search", called).stdout == "No presets match.\n"
 
 
+def test_a_session_asks_for_what_its_preset_says_unless_it_says_otherwise(admin):
+    called, session = name("offer"), name("job")
+    admin.json("preset", "create", called, "--slot", "cpu=0.5", "--slot", "mem=64m")
+    given = ("session", "run", "--preset", called, "--name", session, "--mem", "96m", "--wait")
+    done = admin.qm(*given, "--", "true")
+    assert done.returncode == 0, done.stderr
+    asked = admin.json("session", "show", session)["resources"]
+    assert asked == {"cpu": "0.5", "mem": str(96 << 20)}
+    admin.qm("preset", "delete", called)
+
+
+def test_limits_of_a_user_tell_which_is_met_first(admin, own, person):
+    called = name("tight")
+    admin.json("policy", "keypair", "create", called, "--slot", "mem=2g", "--max-priority", "5")
+    admin.json("keypair", "update", person["main_access_key"], "--policy", called)
+    told = own.qm("user", "limits").stdout
+    assert "total_resource_slots.mem" in told
+    assert "2 GiB" in told
+    assert "unlimited" not in told
+    assert "unlimited" in admin.qm("user", "limits", person["email"], "--all").stdout
+    binding = admin.json("user", "limits", person["id"])["binding"]
+    assert {"field": "total_resource_slots", "slot": "mem"}.items() <= next(
+        item for item in binding if item["slot"] == "mem"
+    ).items()
+
+
 def test_settings_are_shown_changed_together_and_reset(admin, own):
     given = ("scheduler.retries_to_skip=5", "image_auto_pull=tag", "overlay_mtu=none")
     changed = admin.json("settings", "set", *given)

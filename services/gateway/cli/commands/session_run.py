@@ -14,6 +14,7 @@ from services.gateway.cli.commands.waiting import wait_for_end
 from services.gateway.cli.output import print_json
 from services.gateway.cli.settings import CliError, json_option
 
+WITHOUT_PRESET: Final = {"cpu": "1", "mem": "256m"}
 NEVER_SEEN_EXIT_CODE: Final = 125
 
 
@@ -33,8 +34,9 @@ def pairs(_: click.Context, parameter: click.Parameter, given: tuple[str, ...]) 
 @click.option("--image", default="local/host:latest", show_default=True)
 @click.option("--group", "resource_group", help="The default one when absent, if it takes it.")
 @click.option("--project", help="On whose account; your default project when absent.")
-@click.option("--cpu", default="1", show_default=True, help="Cores for each kernel.")
-@click.option("--mem", default="256m", show_default=True, help="Memory for each kernel.")
+@click.option("--preset", help="What each kernel asks for, by name; see 'qm preset available'.")
+@click.option("--cpu", help="Cores for each kernel; 1 without a preset.")
+@click.option("--mem", help="Memory for each kernel; 256m without a preset.")
 @click.option("--resource", multiple=True, callback=pairs, help="Another slot, SLOT=AMOUNT.")
 @click.option("--env", multiple=True, callback=pairs, metavar="NAME=VALUE")
 @click.option(
@@ -93,16 +95,25 @@ def _body(command: tuple[str, ...], count: int, given: dict[str, Any]) -> dict[s
         "type": given["session_type"],
         "image": given["image"],
         "resource_group": given["resource_group"],
-        "resources": {"cpu": given["cpu"], "mem": given["mem"]} | given["resource"],
+        "resources": _resources(given),
     }
     optional = {
         "project": given["project"],
+        "preset": given["preset"],
         "priority": given["priority"],
         "environ": given["env"],
         "command": list(command),
     }
     body |= {name: value for name, value in optional.items() if value not in (None, {}, [])}
     return body | ({"count": count} if count > 1 else {})
+
+
+def _resources(given: dict[str, Any]) -> dict[str, str]:
+    """Return what is asked for besides a preset, or instead of one."""
+    found: dict[str, str] = {} if given["preset"] else dict(WITHOUT_PRESET)
+    found |= {slot: given[slot] for slot in WITHOUT_PRESET if given[slot] is not None}
+    found |= given["resource"]
+    return found
 
 
 def _name(command: tuple[str, ...], session_type: str) -> str:

@@ -17,6 +17,7 @@ COMMANDS = "services.gateway.cli.commands"
         "activate": (f"{COMMANDS}.user_status:activate", "Let users in."),
         "deactivate": (f"{COMMANDS}.user_status:deactivate", "Keep users out, at once."),
         "bulk": (f"{COMMANDS}.user_bulk:bulk", "Create many users from a file."),
+        "limits": (f"{COMMANDS}.user_limits:limits", "Show what a user may use, and what is left."),
         "sessions": (f"{COMMANDS}.user_sessions:sessions", "List where a user is logged in."),
         "revoke": (f"{COMMANDS}.user_sessions:revoke", "End log-in sessions of a user."),
         "erase": (f"{COMMANDS}.user_erase:erase", "Erase a person for ever."),
