@@ -7,6 +7,7 @@ A limit map (`Limits`) gives a ceiling; `None`, or a slot that is absent, is unl
 import re
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 from shared.kernel.rejections import FieldError
@@ -104,6 +105,7 @@ def render_amount(name: str, amount: int) -> str:
     return f"{sign}{whole}{fraction}"
 
 
+@lru_cache(maxsize=65_536)
 def amount_of(name: str, text: str) -> int:
     """Return the amount that `render_amount` has rendered as `text`."""
     return int(text) if is_bytes(name) else int(Decimal(text).scaleb(3))

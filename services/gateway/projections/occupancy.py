@@ -7,7 +7,6 @@ counts the sessions themselves.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
 import asyncpg
@@ -135,13 +134,10 @@ def charged(session: SessionDocument) -> Iterable[tuple[str, str]]:
 
 
 def _amounts(slots: Mapping[str, str], sign: int) -> Amounts:
-    return [(slot, sign * _amount(slot, text)) for slot, text in slots.items()]
+    return [(slot, sign * amount_of(slot, text)) for slot, text in slots.items()]
 
 
 def _add(counts: dict[Counter, int], scope: str, key: str, amounts: Amounts) -> None:
     for slot, amount in amounts:
         counter = (scope, key, slot)
         counts[counter] = counts.get(counter, 0) + amount
-
-
-_amount = lru_cache(maxsize=4096)(amount_of)

@@ -8,7 +8,7 @@ from services.gateway.auth.principals import Principal
 from services.gateway.documents.available import AvailablePreset, AvailablePresets
 from services.gateway.documents.policies import PresetDocument
 from services.gateway.http.parameters import ListQuery, SortKey
-from services.gateway.reads.agent_room import agent_rooms
+from services.gateway.reads.agent_room import Rooms, agent_rooms
 from services.gateway.reads.effective_limits import (
     TENANTS,
     Chosen,
@@ -96,7 +96,7 @@ async def _places(
         Place(
             found["name"],
             found["is_active"],
-            tuple(room for room in rooms if room.resource_group == found["name"]),
+            rooms.get(found["name"], Rooms()),
             found["allow_fractional_resource_fragmentation"],
         )
         for found in page.documents()

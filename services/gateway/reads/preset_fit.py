@@ -7,11 +7,11 @@ import msgspec
 
 from services.gateway.documents.available import GroupRoom
 from services.gateway.documents.limits import LimitDocument, ScopeLimits
-from services.gateway.reads.agent_room import AgentRoom
+from services.gateway.reads.agent_room import AgentRoom, Rooms
 from services.gateway.reads.device_fit import gives
 from services.gateway.reads.limit_scopes import CONCURRENT, PENDING, PENDING_SLOTS, TOTAL
 from shared.contracts.scheduler import Reason, Violation
-from shared.kernel.slots import Slots, add, amount_of, fits, render_amount, render_slots, subtract
+from shared.kernel.slots import Slots, amount_of, fits, render_amount, render_slots
 
 SESSIONS: Final = "sessions"
 NO_PROJECT: Final = Reason(
@@ -27,15 +27,21 @@ class Place(NamedTuple):
 
     name: str
     is_active: bool
-    agents: tuple[AgentRoom, ...]
+    rooms: Rooms = Rooms()
     fragments: bool = True
 
-    @property
-    def open(self) -> tuple[AgentRoom, ...]:
-        """Return the agents that take new sessions now."""
-        if not self.is_active:
-            return ()
-        return tuple(one for one in self.agents if one.status == "ALIVE" and one.schedulable)
+    def holds(self, slots: Slots) -> bool:
+        """Tell whether one agent that takes new sessions has so much left of each slot."""
+        return self.is_active and fits(slots, self.rooms.largest) and any(self._having(slots))
+
+    def gives(self, slots: Slots) -> bool:
+        """Tell whether one of them could also give it from its devices."""
+        return self.holds(slots) and any(
+            gives(slots, agent.devices(), fragments=self.fragments) for agent in self._having(slots)
+        )
+
+    def _having(self, slots: Slots) -> Iterator[AgentRoom]:
+        return (agent for agent in self.rooms.open if fits(slots, agent.free))
 
 
 def over_limit(
@@ -63,19 +69,17 @@ def over_limit(
 
 def no_room(slots: Slots, places: Sequence[Place]) -> Reason | None:
     """Return why no agent of any of these groups could hold a request alone, if none could."""
-    fitting = [(place, one) for place in places for one in place.open if fits(slots, one.free)]
-    if any(gives(slots, one.devices, fragments=place.fragments) for place, one in fitting):
+    if any(place.gives(slots) for place in places):
         return None
-    agents = [agent for place in places for agent in place.open]
     names = ", ".join(place.name for place in places)
-    if not agents:
-        return _nobody(places, names)
-    if fitting:
+    active = [place for place in places if place.is_active]
+    if not any(place.rooms.open for place in active):
+        return _nobody(active, names)
+    if any(place.holds(slots) for place in active):
         text = f"Enough is free on agents of {names}, but not on devices that fit together."
         return Reason(code="devices-fragmented", message=text)
-    violations = tuple(_shortages(slots, agents, places))
-    offered = {slot for place in places for agent in place.agents for slot in agent.capacity}
-    foreign = sorted(slots.keys() - offered)
+    violations = tuple(_shortages(slots, active))
+    foreign = sorted(slots.keys() - {slot for place in active for slot in place.rooms.offered})
     if foreign:
         text = f"No agent of {names} has any {' or '.join(foreign)}."
         return Reason(code="slot-not-offered", message=text, violations=violations)
@@ -91,18 +95,13 @@ def no_room(slots: Slots, places: Sequence[Place]) -> Reason | None:
 
 def group_room(place: Place) -> GroupRoom:
     """Return what a group has left in all, and at most on one agent."""
-    agents = place.open
-    used: Slots = {}
-    remaining: Slots = {}
-    for agent in agents:
-        used = add(used, subtract(agent.capacity, agent.free))
-        remaining = add(remaining, agent.free)
+    rooms = place.rooms if place.is_active else Rooms()
     return GroupRoom(
         name=place.name,
-        agents=len(agents),
-        used=render_slots(used),
-        remaining=render_slots(remaining),
-        largest=render_slots(_largest(agents)),
+        agents=len(rooms.open),
+        used=render_slots(rooms.used),
+        remaining=render_slots(rooms.remaining),
+        largest=render_slots(rooms.largest),
     )
 
 
@@ -163,21 +162,11 @@ def _left(limit: LimitDocument) -> int | None:
     return amount_of(limit.slot, str(limit.remaining))
 
 
-def _largest(agents: Iterable[AgentRoom]) -> Slots:
-    most: Slots = {}
-    for agent in agents:
-        for slot, amount in agent.free.items():
-            most[slot] = max(most.get(slot, 0), amount)
-    return most
-
-
-def _shortages(
-    slots: Slots, agents: Sequence[AgentRoom], places: Sequence[Place]
-) -> Iterator[Violation]:
+def _shortages(slots: Slots, places: Sequence[Place]) -> Iterator[Violation]:
     scope = f"resource-group:{places[0].name}" if len(places) == 1 else "cluster"
-    largest = _largest(agents)
+    agents = sum(len(place.rooms.open) for place in places)
     for slot in sorted(slots):
-        most = largest.get(slot, 0)
+        most = max(place.rooms.largest.get(slot, 0) for place in places)
         if slots[slot] > most:
             yield Violation(
                 scope=scope,
@@ -185,13 +174,12 @@ def _shortages(
                 requested=render_amount(slot, slots[slot]),
                 limit=render_amount(slot, most),
                 short_by=render_amount(slot, slots[slot] - most),
-                agents=len(agents),
+                agents=agents,
             )
 
 
-def _nobody(places: Sequence[Place], names: str) -> Reason:
-    active = [place for place in places if place.is_active]
-    agents = [agent for place in active for agent in place.agents]
+def _nobody(active: Sequence[Place], names: str) -> Reason:
+    agents = [agent for place in active for agent in place.rooms.agents]
     if not active:
         text = f"The resource group {names} is not active." if names else "No group is open to you."
         return Reason(code="group-inactive", message=text)

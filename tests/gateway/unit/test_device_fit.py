@@ -1,7 +1,9 @@
+import json
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.gateway.reads.agent_room import AgentRoom, DeviceRoom
+from services.gateway.reads.agent_room import AgentRoom, DeviceRoom, rooms_of
 from services.gateway.reads.device_fit import gives
 from services.gateway.reads.preset_fit import Place, no_room
 from services.scheduler.placement.devices import allocate
@@ -31,11 +33,24 @@ def test_a_slot_without_devices_is_not_judged_by_them():
 
 
 def test_enough_in_pieces_is_told_apart_from_not_enough():
-    halves = (DeviceRoom("cuda.shares", 1000, 300), DeviceRoom("cuda.shares", 1000, 300))
+    devices = [
+        {"id": name, "slot": "cuda.shares", "amount": "1", "model": "", "memory_bytes": 1}
+        for name in ("0", "1")
+    ]
+    held = {"a/0": '{"cuda.shares": 700}', "a/1": '{"cuda.shares": 700}'}
     free = {"cuda.shares": 600}
-    agent = AgentRoom("a", "g", "ALIVE", schedulable=True, capacity=free, free=free, devices=halves)
+    agent = AgentRoom(
+        id="a",
+        status="ALIVE",
+        schedulable=True,
+        capacity=free,
+        free=free,
+        listed=json.dumps(devices),
+        held=held,
+    )
+    rooms = rooms_of([agent])
     asked = {"cuda.shares": 500}
-    assert no_room(asked, [Place("g", is_active=True, agents=(agent,))]) is None
-    whole = Place("g", is_active=True, agents=(agent,), fragments=False)
+    assert no_room(asked, [Place("g", is_active=True, rooms=rooms)]) is None
+    whole = Place("g", is_active=True, rooms=rooms, fragments=False)
     assert no_room(asked, [whole]).code == "devices-fragmented"
     assert no_room({"cuda.shares": 700}, [whole]).code == "not-enough-resources"

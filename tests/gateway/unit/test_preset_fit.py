@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.gateway.documents.limits import LimitDocument, ScopeLimits
-from services.gateway.reads.agent_room import AgentRoom
+from services.gateway.reads.agent_room import AgentRoom, rooms_of
 from services.gateway.reads.preset_fit import Place, group_room, no_room, over_limit, remaining
 from shared.kernel.slots import render_amount
 
@@ -11,11 +11,11 @@ NONE = frozenset()
 
 
 def agent(name, free, *, status="ALIVE", schedulable=True):
-    return AgentRoom(name, "g", status, schedulable, {"cpu": 8000, "mem": 64 * GIB}, free)
+    return AgentRoom(name, status, schedulable, {"cpu": 8000, "mem": 64 * GIB}, free)
 
 
 def place(*agents, is_active=True):
-    return Place("g", is_active, agents)
+    return Place("g", is_active, rooms_of(agents))
 
 
 def limit(field, amount, used, slot=None):
@@ -41,7 +41,7 @@ def test_one_agent_must_have_all_of_it():
     reason = no_room(preset, [halves])
     assert (reason.code, reason.violations[0].slot) == ("not-enough-resources", "cpu")
     assert (reason.violations[0].limit, reason.violations[0].short_by) == ("3", "1")
-    whole = place(*halves.agents, agent("c", {"cpu": 4000, "mem": 8 * GIB}))
+    whole = place(*halves.rooms.agents, agent("c", {"cpu": 4000, "mem": 8 * GIB}))
     assert no_room(preset, [whole]) is None
 
 
