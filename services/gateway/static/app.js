@@ -8,7 +8,6 @@
   const REFRESH_EVERY_MS = 1000;
   const RETRY_MS = 3000;
   const TOAST_MS = 6000;
-  const LOG_CHARS_MAX = 400000;
 
   // --- Moments: the server writes them in UTC, here they follow the reader's clock. ---
   const locale = document.documentElement.lang;
@@ -39,7 +38,6 @@
 
   for (const dialog of document.querySelectorAll("dialog")) {
     dialog.addEventListener("close", () => {
-      stopLog(dialog);
       dialog.replaceChildren();
       document.getElementById(dialog.dataset.opener)?.focus();
     });
@@ -63,45 +61,6 @@
     document.getElementById("toasts").append(line);
     setTimeout(() => line.remove(), TOAST_MS);
   });
-
-  // --- A log is followed by reading its answer as it grows. ---
-  const readers = new Map();
-
-  async function follow(pane) {
-    const stop = new AbortController();
-    readers.set(pane, stop);
-    pane.textContent = "";
-    try {
-      const query = pane.dataset.follow === "true" ? "?follow=true" : "";
-      const answer = await fetch(pane.dataset.log + query, {
-        signal: stop.signal,
-        headers: { Accept: "text/plain" },
-      });
-      if (!answer.ok) return void (pane.textContent = (await answer.json()).detail);
-      const pieces = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-      for (;;) {
-        const { done, value } = await pieces.read();
-        if (done) break;
-        const atEnd = pane.scrollHeight - pane.scrollTop - pane.clientHeight < 40;
-        pane.append(value);
-        if (pane.textContent.length > LOG_CHARS_MAX) {
-          pane.textContent = pane.textContent.slice(-LOG_CHARS_MAX / 2);
-        }
-        if (atEnd) pane.scrollTop = pane.scrollHeight;
-      }
-    } catch (error) {
-      // The connection broke: whoever still looks is shown the log anew, from its start.
-      if (error.name === "AbortError" || !pane.isConnected) return;
-      setTimeout(() => pane.isConnected && follow(pane), RETRY_MS);
-    }
-  }
-
-  function stopLog(root) {
-    for (const pane of root.querySelectorAll("[data-log]")) {
-      readers.get(pane)?.abort();
-      readers.delete(pane);
-    }
-  }
 
   // --- Live: one stream a tab. A `row` replaces the row of its id, `changed` re-reads a part. ---
   const refreshed = new Map();
@@ -206,9 +165,6 @@
   body.addEventListener("htmx:load", (event) => {
     showMoments(event.detail.elt);
     event.detail.elt.querySelectorAll("tr[data-status]").forEach(announce);
-    event.detail.elt.querySelectorAll("[data-log]").forEach((pane) => {
-      if (!readers.has(pane)) follow(pane);
-    });
   });
   body.addEventListener("sessions-changed", () => refresh("sessions"));
   body.addEventListener("htmx:sendError", () => setLive("lost"));
