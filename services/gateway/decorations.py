@@ -6,6 +6,7 @@ from typing import Any, Final
 import asyncpg
 
 from services.gateway.auth.keypair_use import KeypairUse
+from services.gateway.reads.deadlines import deadlines_of
 from services.gateway.reads.occupancy import use_of
 from services.gateway.reads.pages import extend
 from services.gateway.telemetry.loads import AgentLoads
@@ -14,6 +15,7 @@ from shared.kernel.clock import Clock
 from shared.kernel.slots import render_slots
 
 _PENDING: Final = '"status":"PENDING"'
+_RUNNING: Final = '"status":"RUNNING"'
 _NAMES: Final = (
     "select m.id, u.email, u.username, u.full_name, u.erased from memberships m"
     " join users u on u.id = m.user_id where m.id = any($1::text[])"
@@ -40,8 +42,13 @@ class Decorations:
         self._clock = clock
 
     async def sessions(self, found: Found) -> list[str]:
-        """Add each pending session's place in its queue and why it waits."""
-        return [extend(text, self._place(key, text)) for key, text in found]
+        """Add each session's place in its queue and why it waits, or when it has to end."""
+        running = [key for key, text in found if _RUNNING in text]
+        ends = await deadlines_of(self._pool, running)
+        return [
+            extend(text, {**self._place(key, text), "expires_at": ends.get(key)})
+            for key, text in found
+        ]
 
     def _place(self, key: str, text: str) -> dict[str, Any]:
         place = self._queues.place(key) if _PENDING in text else None

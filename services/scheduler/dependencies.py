@@ -25,7 +25,7 @@ async def ended_in_log(
     found: dict[str, Ended] = {}
     for name in dict.fromkeys(command.depends_on[:DEPENDENCIES_MAX]):
         is_known = name in books.sessions or name in books.ended
-        if is_known or (command.user_id, name) in books.names or not 0 < len(name) <= ID_MAX:
+        if is_known or (command.user_id, name) in books.names or not _may_be_id(name):
             continue
         stream = await event_log.load(stream_name("session", name))
         if not stream.events:
@@ -52,3 +52,7 @@ def finder(books: Books, user_id: str, in_log: Mapping[str, Ended]) -> Find:
         return Dependency(name, ended.succeeded)
 
     return find
+
+
+def _may_be_id(name: str) -> bool:
+    return 0 < len(name) <= ID_MAX and name.isprintable()

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from services.gateway.actions.session_start import dependencies, start_time
 from services.gateway.auth.permissions import Verdict, forbidden, judge
 from services.gateway.auth.principals import Principal
 from services.gateway.gateway import Gateway
@@ -34,8 +35,9 @@ class CreateSessionBody(Body, frozen=True, kw_only=True):
     `resources` is what each kernel asks for; `command` is a list of arguments, or one text for the
     shell. `project` is an id or a name; the caller's first general project unless given. `preset`
     is an id or a name: that of the group goes before that of every group, and what `resources`
-    says before both. Without a `resource_group` it is that of the preset, else the default one,
-    else the first by name, of those that take it.
+    says before both. It starts at `starts_at` (RFC 3339) or later, and once all sessions of
+    `depends_on`, ids or names of one's own, have ended well. Without a `resource_group` it is that
+    of the preset, else the default one, else the first by name, of those that take it.
     """
 
     name: str
@@ -63,6 +65,8 @@ async def create_sessions(
     principal = call.caller()
     user = gateway.directory.users[principal.user_id]
     errors = [*_not_offered(body), *_environ_errors(body.environ)]
+    starts_at = start_time(body.starts_at, errors)
+    depends_on = await dependencies(gateway.reads.pool, principal.user_id, body.depends_on, errors)
     preset = await _preset(gateway, principal, body, errors)
     resources = _resources(body, preset, errors)
     if errors:
@@ -90,6 +94,8 @@ async def create_sessions(
         cluster_mode=body.cluster_mode,
         count=body.count,
         sudo=user.sudo_session_enabled,
+        starts_at=starts_at,
+        depends_on=depends_on,
     )
     return await gateway.writes.perform(call, command, key)
 
@@ -129,16 +135,9 @@ async def permitted(
 
 def _not_offered(body: CreateSessionBody) -> list[FieldError]:
     """Refuse what the API describes but this version cannot do: never ignore it silently."""
-    given = {
-        "mounts": body.mounts,
-        "starts_at": body.starts_at,
-        "depends_on": body.depends_on,
-    }
-    return [
-        FieldError(name, "not_available", f"{name} is not available in this version.")
-        for name, value in given.items()
-        if value
-    ]
+    if not body.mounts:
+        return []
+    return [FieldError("mounts", "not_available", "mounts is not available in this version.")]
 
 
 def _environ_errors(environ: dict[str, str]) -> list[FieldError]:

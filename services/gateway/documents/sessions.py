@@ -49,8 +49,9 @@ class SessionTimes(msgspec.Struct, kw_only=True):
 class SessionDocument(msgspec.Struct, kw_only=True):
     """One session. `resources` is what each kernel asks for, `requested` what all do together.
 
-    `position`, `reason`, `retries` and `estimated_start` tell of its place in the queue and are
-    added when it is rendered.
+    `position`, `reason`, `retries` and `estimated_start` tell of its place in the queue, and
+    `expires_at` when the lifetime of its keypair's policy is over; they are added when it is
+    rendered.
     """
 
     id: str
@@ -74,6 +75,8 @@ class SessionDocument(msgspec.Struct, kw_only=True):
     resources: dict[str, str]
     requested: dict[str, str]
     adjustments: list[str] = []
+    starts_at: datetime | None = None
+    depends_on: list[str] = []
     agents: list[str] = []
     kernels: list[KernelDocument] = []
     exit_code: int | None = None

@@ -41,6 +41,10 @@ ENDS: Final[Mapping[str, str]] = {
     "agent-lost": N_("Its agent was lost"),
     "kernel-lost": N_("Its process vanished"),
     "self-terminated": N_("Ended by itself"),
+    "pending-timeout": N_("Waited for too long"),
+    "dependency-failed": N_("What it depended on has failed"),
+    "idle-session-lifetime": N_("Its time was up"),
+    "hang-timeout": N_("Its node did not answer in time"),
 }
 # The scheduler's own sentences hold numbers; here these stand beside the sentence, as violations.
 REASONS: Final[Mapping[str, str]] = {
@@ -55,6 +59,8 @@ REASONS: Final[Mapping[str, str]] = {
     "no-agent-alive": N_("No agent of the resource group is alive."),
     "no-agent-schedulable": N_("No agent takes new sessions at the moment."),
     "group-inactive": N_("The resource group is not active."),
+    "not-due-yet": N_("Its time to start has not come."),
+    "waits-for-dependencies": N_("Sessions that it depends on have not ended yet."),
 }
 ISOLATION: Final[Mapping[str, str]] = {
     "cpu": N_("CPU limit"),

@@ -60,6 +60,8 @@ def enqueued(event: SessionEnqueued, at: datetime) -> SessionDocument:
             )
             for kernel in event.kernels
         ],
+        starts_at=event.starts_at,
+        depends_on=list(event.depends_on),
         times=SessionTimes(created_at=at),
         created_at=at,
         modified_at=at,
@@ -147,6 +149,7 @@ def _terminated(session: SessionDocument, event: SessionTerminated, at: datetime
 
 def _cancelled(session: SessionDocument, event: SessionCancelled, at: datetime) -> None:
     _close(session, "CANCELLED", event.reason, at)
+    session.status_detail = event.detail
 
 
 def _failed(session: SessionDocument, event: SessionFailed, at: datetime) -> None:
