@@ -1,24 +1,16 @@
 """Policies that nobody uses are deleted, and nobody gets them any more; through both services."""
 
 import asyncio
-from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
 import pytest
 
-from services.users.assignments import hold_assigned, hold_retired
-from services.users.indexing import index
-from services.users.known_policies import KnownPolicies
-from shared.contracts.base import Accepted, Actor, Command, Meta
+from shared.contracts.base import Accepted, Command
 from shared.contracts.policies import (
     ChangeKeypairPolicy,
-    CreateKeypairPolicy,
-    CreateProjectPolicy,
-    CreateUserPolicy,
     DeletePolicy,
     PolicyKind,
-    UserPolicyCreated,
 )
 from shared.contracts.users import (
     ChangeKeypair,
@@ -27,37 +19,19 @@ from shared.contracts.users import (
     CreateProject,
     EraseUser,
     IssueKeypair,
-    PolicyRetired,
     ReinstatePolicy,
     RetirePolicy,
-    UserPolicyAssigned,
 )
-from shared.eventlog.records import CommandKey, Recorded, Write
+from shared.eventlog.records import CommandKey
 from shared.kernel.ids import new_id
 from shared.testing.eventually import eventually
 from tests.users.integration.harness import Ground, Users, blocked, rejected
-
-CREATE = {
-    "keypair": CreateKeypairPolicy,
-    "user": CreateUserPolicy,
-    "project": CreateProjectPolicy,
-}
+from tests.users.integration.policies import done, new_policy
 
 # what a killed process had sent would still be done
 END_OF_POLICIES = (
     "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'qm_policies'"
 )
-
-
-async def done(users: Users, command: Command, **more: Any) -> Accepted:
-    reply = await users.send(command, **more)
-    assert isinstance(reply, Accepted), reply
-    return reply
-
-
-async def new_policy(users: Users, kind: PolicyKind, name: str) -> dict[str, int]:
-    """Create a policy; return what its creator has seen."""
-    return {"policies": (await done(users, CREATE[kind](name=name))).position}
 
 
 async def assignments(users: Users, kind: PolicyKind, name: str) -> list[Command]:
@@ -187,53 +161,6 @@ async def test_of_late_words_about_a_policy_the_newer_one_counts(users: Users) -
 async def of_name(users: Users, name: str) -> list[dict[str, Any]]:
     events = await users.events("PolicyRetired", "PolicyReinstated")
     return [event for event in events if event["data"]["name"] == name]
-
-
-def as_known(name: str, position: int) -> KnownPolicies:
-    """Return what another process of the service knows about a user policy."""
-    event = UserPolicyCreated(name=name)
-    meta = Meta(actor=Actor(kind="service", id="policies"), correlation_id=new_id())
-    about = (f"user-policy-{name}", 1, "UserPolicyCreated", 1, event, meta, new_id())
-    known = KnownPolicies()
-    known.apply("policies", Recorded(position, *about, datetime.now(UTC)))
-    return known
-
-
-async def test_whoever_retires_a_policy_waits_for_those_who_are_giving_it(
-    users: Users, ground: Ground
-) -> None:
-    seen = await new_policy(users, "user", "given")
-    user_id = (await users.created("taker"))["user_id"]
-    given = UserPolicyAssigned(user_id=user_id, resource_policy="given")
-    writes = [Write(f"user-{user_id}", None, (given,))]
-    another = await asyncpg.connect(ground.admin_url, server_settings={"search_path": "users"})
-    async with another.transaction():
-        await hold_assigned(another, as_known("given", seen["policies"]), writes)
-        deleting = asyncio.ensure_future(users.send(DeletePolicy(kind="user", name="given")))
-        await blocked(users.database)
-        await index(another, writes)
-    refused = rejected(await deleting)
-    assert refused.code == "policy_in_use"
-    assert refused.details["references"] == [{"type": "user", "id": user_id}]
-    await another.close()
-
-
-async def test_whoever_gives_a_policy_waits_for_those_who_are_retiring_it(
-    users: Users, ground: Ground
-) -> None:
-    seen = await new_policy(users, "user", "going")
-    user_id = (await users.created("latecomer"))["user_id"]
-    event = PolicyRetired(kind="user", name="going", created=seen["policies"], as_of=1)
-    another = await asyncpg.connect(ground.admin_url, server_settings={"search_path": "users"})
-    async with another.transaction():
-        await hold_retired(another, "user", "going")
-        wish = ChangeUser(user_id=user_id, resource_policy="going")
-        giving = asyncio.ensure_future(users.send(wish, seen=seen))
-        await blocked(users.database)
-        await index(another, [Write("policy-name-user:going", None, (event,))])
-    errors = rejected(await giving).errors
-    assert [error.code for error in errors] == ["unknown_policy"]
-    await another.close()
 
 
 async def test_a_deletion_that_is_killed_half_way_is_finished_at_the_next_start(
