@@ -10,6 +10,7 @@ from services.scheduler.publisher import Publisher
 from services.scheduler.queue_view import QueueTeller, page
 from services.scheduler.scheduler import Scheduler
 from services.scheduler.settings import SchedulerSettings
+from services.scheduler.simulating import Simulator
 from services.scheduler.specs import SpecMaker
 from services.scheduler.writer import Writer
 from shared.contracts.agents import Heartbeat
@@ -22,6 +23,7 @@ from shared.contracts.scheduler import (
     GetPendingQueue,
     PendingQueue,
     ReportKernels,
+    SimulateSession,
     TerminateSession,
 )
 from shared.contracts.subjects import all_heartbeats
@@ -118,6 +120,8 @@ async def _serve(
         clock=runtime.clock,
     )
     runtime.commands.handle(EnqueueSession, handlers.enqueue)
+    simulator = Simulator(writer, handlers.judging, runtime.clock)
+    runtime.commands.handle(SimulateSession, simulator.handle)
     runtime.commands.handle(TerminateSession, handlers.terminate)
     runtime.commands.handle(ReportKernels, handlers.report)
     groups = GroupHandlers(writer, lambda: scheduler.limits.policies.scheduler)

@@ -12,10 +12,16 @@ from services.scheduler.domain import enqueue as rules
 from services.scheduler.domain import resource_group, session_rules
 from services.scheduler.domain.session import Session, SessionFact, evolve
 from services.scheduler.limits_view import LimitsView
+from services.scheduler.simulating import Judge
 from services.scheduler.users_view import UsersView
 from services.scheduler.writer import Decide, Decision, Outcome, Writer
 from shared.contracts.base import Accepted
-from shared.contracts.scheduler import EnqueueSession, ReportKernels, TerminateSession
+from shared.contracts.scheduler import (
+    EnqueueSession,
+    ReportKernels,
+    SessionEnqueued,
+    TerminateSession,
+)
 from shared.eventlog.codec import stream_name
 from shared.eventlog.log import EventLog
 from shared.kernel.clock import Clock
@@ -59,18 +65,29 @@ class SessionHandlers:
 
     async def enqueue(self, command: EnqueueSession, context: CommandContext) -> Outcome:
         """Put sessions into a queue."""
-        if (problem := self._environ_problem(command)) is not None:
-            return all_invalid((problem,))
-        in_log = await ended_in_log(self._log, self._writer.books, command)
+        judge = await self.judging(command)
+        if isinstance(judge, Rejection):
+            return judge
 
         def decide(books: Books) -> Decision | Rejection:
-            wish = self._in_a_group(command, books)
-            events = rules.decide(wish, self._facts(wish, books, in_log))
+            events = judge(books)
             if isinstance(events, Rejection):
                 return events
             return Decision(events, {"session_ids": [event.session_id for event in events]})
 
         return await self._submit(decide, context)
+
+    async def judging(self, command: EnqueueSession) -> Judge | Rejection:
+        """Return what decides a command by the books, or the refusal that needs none."""
+        if (problem := self._environ_problem(command)) is not None:
+            return all_invalid((problem,))
+        in_log = await ended_in_log(self._log, self._writer.books, command)
+
+        def judge(books: Books) -> tuple[SessionEnqueued, ...] | Rejection:
+            wish = self._in_a_group(command, books)
+            return rules.decide(wish, self._facts(wish, books, in_log))
+
+        return judge
 
     async def terminate(self, command: TerminateSession, context: CommandContext) -> Outcome:
         """End a session; one that has ended already stays as it is."""

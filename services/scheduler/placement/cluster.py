@@ -99,7 +99,7 @@ class Cluster:
     ) -> tuple[KernelPlace, ...] | None:
         """Reserve places for all kernels of a shape, or none at all."""
         nodes = shape.nodes()
-        chosen_before = self._last_chosen(index, shape)
+        chosen_before = self.last_chosen(index, shape)
         each = len(kernel_ids) // nodes
         places: list[KernelPlace] = []
         for node in range(nodes):
@@ -118,7 +118,7 @@ class Cluster:
                 places.append(KernelPlace(kernel_id, row.agent.agent_id, shares))
         return tuple(places)
 
-    def _last_chosen(self, index: AgentIndex, shape: Shape) -> dict[str, str]:
+    def last_chosen(self, index: AgentIndex, shape: Shape) -> dict[str, str]:
         """Return who was chosen last; after a restart, who holds what was handed out last."""
         if index.ways.strategy != "roundrobin":
             return {}

@@ -5,7 +5,7 @@ scopes when it gets a place and refunded when it is over; what waits for a limit
 as that lets it pass, and nobody asks it before.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, Literal, NamedTuple, Protocol, TypeAlias
 
 from services.scheduler.placement.model import Waiting
@@ -64,6 +64,16 @@ class Account:
         self.max_sessions = max_sessions
         self._tell_reached()
         self._tell_lifted()
+
+    def copied(self) -> "Account":
+        """Return an equal account that nobody waits for."""
+        other = Account(self.scope)
+        other.used = dict(self.used)
+        other.sessions = self.sessions
+        other.max_sessions = self.max_sessions
+        other._slots = self._slots  # one's own kind; replaced, never changed
+        other._otherwise = self._otherwise
+        return other
 
     def admits(self, needs: Needs) -> bool:
         """Tell whether one more session with these needs is within the limits."""
@@ -203,6 +213,15 @@ class Ledgers:
         if bill is not None:
             for account in bill.accounts:
                 account.refund(bill.needs)
+
+    def copied(self, scopes: Iterable[str]) -> "Ledgers":
+        """Return ledgers of some scopes that can be charged and change nothing here."""
+        other = Ledgers()
+        for scope in scopes:
+            account = self._accounts.get(scope)
+            if account is not None:
+                other._accounts[scope] = account.copied()  # one's own kind
+        return other
 
     def violations(self, session: Waiting) -> tuple[Violation, ...]:
         """Return every limit of its scopes that a session would exceed if it started now."""

@@ -7,7 +7,7 @@ tried. One that no agent offers anything for is overtaken at once: no capacity t
 help it. Last in, first out knows no retries: the youngest blocks the older ones until it fits.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from heapq import heapify, heappop, heappush
 
 from services.scheduler.placement.lanes import Entry, Lane, OrderKey
@@ -130,6 +130,18 @@ class Line(WaitingQueue):
             and last is not None
             and last > self.blocker.key
         )
+
+    def resume(self, overtaken: Iterable[str], hidden: Iterable[str], blocker: str | None) -> None:
+        """Go on where another line stood: who was passed over, over a limit, or blocking."""
+        for session_id in overtaken:
+            self._overtake(self.entries[session_id])
+        for session_id in hidden:
+            lane = self.entries[session_id].lane
+            account = lane.over() if lane.is_shown else None
+            if account is not None:
+                self._hide(lane)
+                lane.hold(account)
+        self._block(None if blocker is None else self.entries[blocker])
 
     def _is_before_blocker(self, key: OrderKey) -> bool:
         return self.blocker is None or self.blocker.overtaken or key < self.blocker.key

@@ -55,6 +55,12 @@ from shared.contracts.scheduler.sessions import (
     SessionTerminating,
     TerminateSession,
 )
+from shared.contracts.scheduler.simulation import (
+    SimulatedKernel,
+    SimulatedSession,
+    SimulateSession,
+    Simulation,
+)
 
 __all__ = [
     "ALL_SESSION_TYPES",
@@ -99,9 +105,13 @@ __all__ = [
     "SessionTerminating",
     "SessionsCommand",
     "SessionsEvent",
+    "SimulateSession",
+    "SimulatedKernel",
+    "SimulatedSession",
+    "Simulation",
     "TerminateSession",
     "Violation",
 ]
 
 SchedulerEvent: TypeAlias = GroupEvent | SessionsEvent
-SchedulerCommand: TypeAlias = GroupCommand | SessionsCommand
+SchedulerCommand: TypeAlias = GroupCommand | SessionsCommand | SimulateSession

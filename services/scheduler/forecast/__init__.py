@@ -1,0 +1,1 @@
+"""What would be: the placement package run ahead on copies, pure and without a trace."""

@@ -1,0 +1,53 @@
+"""What would become of a session if it were submitted now: asked, and nothing is changed."""
+
+from datetime import datetime
+from typing import ClassVar
+
+import msgspec
+
+from shared.contracts.base import Command
+from shared.contracts.scheduler.queue import Reason
+from shared.contracts.scheduler.sessions import EnqueueSession
+
+
+class SimulateSession(Command, frozen=True, tag="SimulateSession"):
+    """Tell what enqueueing would bring, or refuse what that would be refused for.
+
+    A command, so that what the asker was told before holds for it; it changes nothing. The result
+    holds a `Simulation`.
+    """
+
+    SERVICE: ClassVar = "scheduler"
+    enqueue: EnqueueSession
+
+
+class SimulatedKernel(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a kernel would run, and how much it would take of which device, by slot."""
+
+    hostname: str
+    agent_id: str
+    devices: dict[str, dict[str, int]] = {}
+
+
+class SimulatedSession(msgspec.Struct, frozen=True, kw_only=True):
+    """What would become of one session: a place at once, or a `position` and a `reason` to wait.
+
+    `position` starts at 1; None when it would start, or when the queue is too long to be told.
+    """
+
+    name: str
+    starts_now: bool
+    kernels: tuple[SimulatedKernel, ...] = ()
+    position: int | None = None
+    reason: Reason | None = None
+    estimated_start: datetime | None = None
+
+
+class Simulation(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer, as of a log position. Of many equal sessions the first ones are told."""
+
+    resource_group: str
+    total: int
+    starting_now: int
+    sessions: tuple[SimulatedSession, ...]
+    position: int
