@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from services.scheduler.domain.deadlines import HANG_TIMEOUT_S, Patience, due_at
+from services.scheduler.domain.deadlines import HANG_TIMEOUT_S, due_at
 from services.scheduler.domain.scopes import keypair_scope
 from services.scheduler.domain.session import Session
 
@@ -38,6 +38,7 @@ class Agenda:
         self._pending_s: dict[str, int | None] = {}
         self._lifetimes: dict[str, int | None] = {}
         self._running: dict[str, set[str]] = {}
+        self._scopes: dict[str, str] = {}
 
     @property
     def next_at(self) -> datetime | None:
@@ -55,7 +56,10 @@ class Agenda:
         """Note that a session has become what it is at a moment."""
         session_id = session.session_id
         self._since[session_id] = at
-        self._index(session)
+        if session.status == "RUNNING":
+            self._count_in(session)
+        else:
+            self._count_out(session_id)
         starts_at = session.request.starts_at
         if session.status != "PENDING":
             self._held_until.pop(session_id, None)
@@ -66,7 +70,7 @@ class Agenda:
     def closed(self, session: Session) -> None:
         """Forget a session that is over."""
         session_id = session.session_id
-        self._index(session)
+        self._count_out(session_id)
         self._since.pop(session_id, None)
         self._held_until.pop(session_id, None)
         self._planned.pop(session_id, None)
@@ -110,10 +114,14 @@ class Agenda:
 
     def _plan(self, session_id: str) -> None:
         """See to it that a session is looked at when the next thing is due for it, or before."""
-        moments = (self._held_until.get(session_id), self._over_at(session_id))
-        due = min((moment for moment in moments if moment is not None), default=None)
+        due = self._over_at(session_id)
+        held_until = self._held_until.get(session_id)
+        if held_until is not None and (due is None or held_until < due):
+            due = held_until
+        if due is None:
+            return
         planned = self._planned.get(session_id)
-        if due is not None and (planned is None or due < planned):
+        if planned is None or due < planned:
             self._planned[session_id] = due
             heapq.heappush(self._heap, (due, session_id))
 
@@ -122,27 +130,27 @@ class Agenda:
         if since is None:
             return None
         session = self._sessions[session_id]
-        scope = _scope(session)
-        patience = Patience(
-            pending_s=self._pending_s.get(session.request.resource_group),
-            lifetime_s=None if scope is None else self._lifetimes.get(scope),
-            hang_s=self._hang_timeout_s,
-        )
-        return due_at(session, since, patience)
+        patience_s: float | None
+        match session.status:
+            case "PENDING":
+                patience_s = self._pending_s.get(session.request.resource_group)
+            case "RUNNING":
+                patience_s = self._lifetimes.get(self._scopes.get(session_id, ""))
+            case _:
+                patience_s = self._hang_timeout_s
+        return due_at(session, since, patience_s)
 
-    def _index(self, session: Session) -> None:
+    def _count_in(self, session: Session) -> None:
         """Keep who runs under which keypair, so that a changed policy finds them."""
-        scope = _scope(session)
-        if scope is None:
-            return
-        if session.status == "RUNNING":
+        access_key = session.request.access_key
+        if access_key is not None:
+            scope = self._scopes[session.session_id] = keypair_scope(access_key)
             self._running.setdefault(scope, set()).add(session.session_id)
-        elif (running := self._running.get(scope)) is not None:
-            running.discard(session.session_id)
+
+    def _count_out(self, session_id: str) -> None:
+        scope = self._scopes.pop(session_id, None)
+        if scope is not None:
+            running = self._running[scope]
+            running.discard(session_id)
             if not running:
                 del self._running[scope]
-
-
-def _scope(session: Session) -> str | None:
-    access_key = session.request.access_key
-    return None if access_key is None else keypair_scope(access_key)

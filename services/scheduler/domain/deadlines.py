@@ -5,7 +5,7 @@ Every state but the last has an end: nothing is stuck for ever because somebody 
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Final
 
 from services.scheduler.domain import session_rules
 from services.scheduler.domain.session import Session
@@ -18,30 +18,26 @@ STOPPING_MAX_S: Final = 600.0
 _FAR: Final = timedelta(days=36_500)
 
 
-class Patience(NamedTuple):
-    """How many seconds a session may wait, run, and be on its way up; None and 0 are for ever."""
-
-    pending_s: float | None = None
-    lifetime_s: float | None = None
-    hang_s: float | None = HANG_TIMEOUT_S
-
-
 def is_limited(session: Session) -> bool:
     """Tell whether the lifetime of a policy counts for a session: services live on."""
     return session.request.session_type != "inference"
 
 
-def due_at(session: Session, since: datetime, patience: Patience) -> datetime | None:
-    """Return when a session that is what it is `since` then is overdue; None is never."""
+def due_at(session: Session, since: datetime, patience_s: float | None) -> datetime | None:
+    """Return when a session that is what it is `since` then is overdue; None is never.
+
+    `patience_s` is how long it may be what it is; None and 0 are for ever. How long it may take to
+    end is not for others to say.
+    """
     match session.status:
         case "PENDING":
             starts_at = session.request.starts_at
             begin = since if starts_at is None else max(since, starts_at)
-            return _after(begin, patience.pending_s)
+            return _after(begin, patience_s)
         case "SCHEDULED" | "PREPARING":
-            return _after(since, patience.hang_s)
+            return _after(since, patience_s)
         case "RUNNING":
-            return _after(since, patience.lifetime_s) if is_limited(session) else None
+            return _after(since, patience_s) if is_limited(session) else None
         case "TERMINATING":
             grace_s = session.ending.grace_s if session.ending else 0
             return _after(since, grace_s + STOPPING_MAX_S)

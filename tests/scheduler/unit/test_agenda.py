@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.scheduler.agenda import Agenda
-from services.scheduler.domain.deadlines import Patience, due_at
+from services.scheduler.domain.deadlines import due_at
 from services.scheduler.domain.scopes import keypair_scope
 from services.scheduler.domain.session import evolve
 from shared.contracts.scheduler import (
@@ -126,12 +126,11 @@ class World:
         begin = {key for key, at in self.held.items() if at <= self.now}
         over = set()
         for key, session in self.sessions.items():
-            patience = Patience(
-                pending_s=self.pending.get(session.request.resource_group),
-                lifetime_s=self.lifetime.get(session.request.access_key),
-                hang_s=HANG_S,
-            )
-            due = due_at(session, self.moment(self.since[key]), patience)
+            patience_s = {
+                "PENDING": self.pending.get(session.request.resource_group),
+                "RUNNING": self.lifetime.get(session.request.access_key),
+            }.get(session.status, HANG_S)
+            due = due_at(session, self.moment(self.since[key]), patience_s)
             if due is not None and due <= self.moment(self.now):
                 over.add(key)
         return begin, over
