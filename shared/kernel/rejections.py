@@ -81,9 +81,8 @@ def conflict(code: str, message: str, **details: Any) -> Rejection:
 
 def not_found(what: str, key: str) -> Rejection:
     """Return a refusal because `what` named `key` does not exist, or not in the caller's sight."""
-    return Rejection(
-        kind="not_found", code=f"{what}_not_found", message=f"There is no {what} '{key}'."
-    )
+    message = f"There is no {what.replace('_', ' ')} '{key}'."
+    return Rejection(kind="not_found", code=f"{what}_not_found", message=message)
 
 
 def unavailable(code: str, message: str, retry_after_s: int = 1) -> Rejection:

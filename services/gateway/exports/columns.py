@@ -63,10 +63,11 @@ def _column(path: tuple[str, ...], kind: Any) -> Column:
     if get_origin(kind) is not dict:
         is_limit = kind is int and path[-1].startswith(_LIMITS)
         return Column(name, path, limit if is_limit else plain)
+    if get_origin(arguments[1]) is list:
+        return Column(name, path, structured, joined)
     if arguments[1] is str or str in get_args(arguments[1]):
         return Column(name, path, amounts, limit, is_slots=True)
-    parts = get_origin(arguments[1]) is list
-    return Column(name, path, structured, joined if parts else _any)
+    return Column(name, path, structured, _any)
 
 
 def _any(value: Any) -> str:

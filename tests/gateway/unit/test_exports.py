@@ -101,6 +101,16 @@ def test_the_ordinary_columns_have_one_for_each_slot_and_none_that_is_hidden():
     assert {"actor.id", "actor.name", "changes"} <= set(EVENTS)
 
 
+def test_what_is_allowed_on_hosts_is_one_column_and_one_for_a_host_that_is_named():
+    ordinarily = header(ordinary(POLICIES.columns, frozenset(), ["cpu"]))
+    assert [name for name in ordinarily if name.startswith("allowed_hosts")] == ["allowed_hosts"]
+    document = {"allowed_hosts": {"local": ["upload-file", "download-file"]}}
+    assert rendered(POLICIES, ["allowed_hosts", "allowed_hosts.local"], document) == [
+        '{"local":["upload-file","download-file"]}',
+        "upload-file;download-file",
+    ]
+
+
 def test_no_column_of_any_export_is_a_secret():
     names = {name for kind in KINDS.values() for name in kind.columns}
     assert not {name for name in names if "secret" in name or "password" in name} - {
