@@ -117,6 +117,18 @@ def test_interrupting_a_watcher_leaves_the_session_alone(admin):
     assert admin.qm("session", "terminate", called).returncode == 0
 
 
+def test_a_dry_run_tells_what_would_happen_and_submits_nothing(admin):
+    called = name("dry")
+    done = run(admin, "true", called=called, options=("--dry-run", "--count", "2"))
+    assert done.returncode == 0, done.stderr
+    assert f"{called}-0" in done.stdout
+    assert "of 2 would start now in default." in done.stdout
+    assert "No sessions" in admin.qm("session", "list", "--all", "--name", called).stdout
+    both = run(admin, "true", options=("--dry-run", "--wait"))
+    assert both.returncode == 2
+    assert "submits nothing" in both.stderr
+
+
 def test_nothing_to_list_is_no_error(admin):
     done = admin.qm("session", "list", "--name", name("never"))
     assert (done.returncode, done.stderr) == (0, "")

@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+import msgspec
+
 from services.gateway.actions.session_start import dependencies, start_time
 from services.gateway.auth.permissions import Verdict, forbidden, judge
 from services.gateway.auth.principals import Principal
@@ -19,6 +21,8 @@ from shared.contracts.scheduler import (
     DEFAULT_PRIORITY,
     ClusterMode,
     EnqueueSession,
+    SimulateSession,
+    Simulation,
     TerminateSession,
 )
 from shared.eventlog.records import CommandKey
@@ -62,6 +66,18 @@ async def create_sessions(
     gateway: Gateway, call: Call, body: CreateSessionBody, key: CommandKey | None = None
 ) -> Written:
     """Put sessions into the queue. The result holds `session_ids`, in order."""
+    return await gateway.writes.perform(call, await enqueueing(gateway, call, body), key)
+
+
+async def simulate_sessions(gateway: Gateway, call: Call, body: CreateSessionBody) -> Simulation:
+    """Tell what would become of sessions if they were put into the queue; nothing is changed."""
+    command = SimulateSession(enqueue=await enqueueing(gateway, call, body))
+    answered = await gateway.writes.submit(command, call.meta())
+    return msgspec.convert(answered.result, Simulation)
+
+
+async def enqueueing(gateway: Gateway, call: Call, body: CreateSessionBody) -> EnqueueSession:
+    """Return the command that a body means; raises Refused with all that is wrong with it."""
     principal = call.caller()
     user = gateway.directory.users[principal.user_id]
     errors = [*_not_offered(body), *_environ_errors(body.environ)]
@@ -77,7 +93,7 @@ async def create_sessions(
     environ = None
     if body.environ:
         environ = seal_environ(gateway.keyring, principal.user_id, body.environ)
-    command = EnqueueSession(
+    return EnqueueSession(
         name=body.name,
         session_type=body.type,
         user_id=principal.user_id,
@@ -97,7 +113,6 @@ async def create_sessions(
         starts_at=starts_at,
         depends_on=depends_on,
     )
-    return await gateway.writes.perform(call, command, key)
 
 
 async def terminate_session(

@@ -11,6 +11,7 @@ from services.gateway.actions.sessions import (
     CreateSessionBody,
     create_sessions,
     permitted,
+    simulate_sessions,
     terminate_session,
 )
 from services.gateway.api.routing import (
@@ -24,6 +25,7 @@ from services.gateway.api.routing import (
     respond,
 )
 from services.gateway.documents.sessions import SessionDocument
+from services.gateway.documents.simulation import SimulationDocument, simulation_document
 from services.gateway.gateway import Gateway
 from services.gateway.http.idempotency import Answered
 from services.gateway.http.parameters import only_parameters, parse_flag
@@ -72,6 +74,18 @@ async def _created(gateway: Gateway, body: CreateSessionBody, session_ids: list[
     if body.count == 1:
         return documents[0].encode()
     return Page(tuple(documents), len(documents)).encode()
+
+
+@post(
+    "/v1/sessions/simulate",
+    opt=operation("sessions.simulate", body=CreateSessionBody, answer=SimulationDocument),
+    status_code=200,
+)
+async def simulate(request: Request[Any, Any, Any]) -> ASGIResponse:
+    """Tell whether a session would start now, where, or what it would wait for; submit nothing."""
+    gateway, asked = plain(request)
+    found = await simulate_sessions(gateway, asked, asked.json(CreateSessionBody))
+    return answer(msgspec.json.encode(simulation_document(found)))
 
 
 @delete(
@@ -129,4 +143,4 @@ async def list_pending(request: Request[Any, Any, Any]) -> ASGIResponse:
     return answer(found.encode())
 
 
-ROUTES: Final = [create, terminate, logs, list_pending]
+ROUTES: Final = [create, simulate, terminate, logs, list_pending]

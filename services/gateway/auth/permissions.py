@@ -131,6 +131,7 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
         "sessions.read": _TENANT,
         "sessions.logs": Rule("all", "domain", "own", "none"),
         "sessions.create": Rule("all", "domain", "own", "none"),
+        "sessions.simulate": Rule("all", "domain", "own", "none"),
         "sessions.terminate": Rule("all", "domain", "own", "none"),
         "queue.list": Rule("all", "domain", "none", "all"),
         "events.list": _WATCHERS,

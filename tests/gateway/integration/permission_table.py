@@ -137,6 +137,7 @@ TABLE: Final[dict[str, Row]] = {
     "POST /v1/settings/reset": SUPERADMIN,
     "GET /v1/settings/timeline": EVERYBODY,
     "POST /v1/sessions": Row("afaaaaa", {}),
+    "POST /v1/sessions/simulate": Row("afaaaaa", {}),
     "DELETE /v1/sessions/{key}": Row("afaahhh"),
     "GET /v1/sessions/{key}/logs": Row("afaahhh"),
     "GET /v1/sessions/pending": Row("aaaffaf", query="resource_group=default"),

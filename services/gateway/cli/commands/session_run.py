@@ -10,6 +10,7 @@ import click
 from services.gateway.cli.api import Api, cli_of, connect
 from services.gateway.cli.commands.session_list import explain
 from services.gateway.cli.commands.session_logs import print_log
+from services.gateway.cli.commands.session_simulation import tell_simulation
 from services.gateway.cli.commands.waiting import wait_for_end
 from services.gateway.cli.output import print_json
 from services.gateway.cli.settings import CliError, json_option
@@ -47,7 +48,15 @@ def pairs(_: click.Context, parameter: click.Parameter, given: tuple[str, ...]) 
     show_default=True,
 )
 @click.option("--priority", type=click.IntRange(0, 100), help="Higher goes first.")
+@click.option("--starts-at", metavar="TIME", help="Not before, such as 2026-01-31T23:59:59Z.")
+@click.option(
+    "--depends-on",
+    multiple=True,
+    metavar="SESSION",
+    help="One of your sessions that must end well first, by name or id; may be repeated.",
+)
 @click.option("--count", type=click.IntRange(1, 1000), default=1, help="Submit this many alike.")
+@click.option("--dry-run", is_flag=True, help="Only tell what would happen; submit nothing.")
 @click.option("--follow", is_flag=True, help="Print what it writes until it is over.")
 @click.option("--wait", is_flag=True, help="Wait for its end; leave with its exit code.")
 @json_option
@@ -71,10 +80,16 @@ def run(
     cli = cli_of(ctx)
     if given["session_type"] == "batch" and not command:
         raise click.UsageError("a batch session needs a COMMAND: qm session run -- COMMAND …")
+    if given["dry_run"] and (follow or wait):
+        raise click.UsageError("--dry-run submits nothing that could be followed or waited for")
     if (follow or wait) and count > 1:
         raise click.UsageError("--follow and --wait watch one session; leave --count out")
+    body = _body(command, count, given)
     with connect(cli) as api:
-        made = api.post("/v1/sessions", _body(command, count, given))
+        if given["dry_run"]:
+            tell_simulation(api.post("/v1/sessions/simulate", body), as_json=cli.as_json)
+            return
+        made = api.post("/v1/sessions", body)
         created = _created(api, made)
         if not (follow or wait):
             _tell(created, made, as_json=cli.as_json)
@@ -103,6 +118,8 @@ def _body(command: tuple[str, ...], count: int, given: dict[str, Any]) -> dict[s
         "priority": given["priority"],
         "environ": given["env"],
         "command": list(command),
+        "starts_at": given["starts_at"],
+        "depends_on": list(given["depends_on"]),
     }
     body |= {name: value for name, value in optional.items() if value not in (None, {}, [])}
     return body | ({"count": count} if count > 1 else {})
