@@ -1,6 +1,5 @@
 """Composes the scheduler: win the leadership, fold the log, then take commands."""
 
-import gc
 from typing import Final
 
 from services.scheduler.groups import GroupHandlers
@@ -36,6 +35,7 @@ from shared.messaging.connection import on_reconnect
 from shared.messaging.desired import DesiredState
 from shared.observability.logging import get_logger
 from shared.projections.replica import Replica
+from shared.runtime.collector import calm
 from shared.runtime.service import ServiceRuntime, run_service
 
 SOURCES: Final[tuple[ServiceName, ...]] = ("users", "agents", "policies")
@@ -90,7 +90,7 @@ async def _lead(
         clock=runtime.clock,
         retry_s=retry_s,
     )
-    gc.freeze()  # what was folded stays; the collector need not look at it again and again
+    calm()  # what was folded stays
     desired = DesiredState(runtime.nats)
     publisher = Publisher(
         desired,

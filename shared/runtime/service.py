@@ -40,6 +40,7 @@ from shared.messaging.queries import QueryClient, QueryServer
 from shared.observability.health import Health
 from shared.observability.logging import configure_logging, get_logger
 from shared.runtime.checks import nats_check, phase_check, postgres_check, work_check
+from shared.runtime.collector import calm
 from shared.runtime.http import App, HttpServer
 from shared.runtime.settings import Settings, SettingsError, load
 from shared.runtime.status import tell_status
@@ -220,6 +221,7 @@ class ServiceRuntime:
         self._phase = ""
         self.http.is_started = True
         self.background("status", tell_status(self.nats, self.health, self.clock))
+        calm()
         log.info("ready", http_port=self.http.port)
 
     async def _open_pool(self) -> None:

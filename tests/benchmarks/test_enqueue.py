@@ -22,6 +22,7 @@ from shared.eventlog.pool import open_pool
 from shared.eventlog.records import Write
 from shared.kernel.clock import SystemClock
 from shared.kernel.ids import new_id
+from shared.runtime.collector import calm
 from tests.scheduler.unit.sessions import Life, enqueued
 
 SESSIONS = 6_000
@@ -94,6 +95,7 @@ class Bench:
         seed = resource_group.seed(None)
         await self.writer.submit(lambda _: Decision(seed), META)
         self.group = books.queues["default"].group
+        calm()
         return self
 
     async def never(self):
