@@ -1,8 +1,9 @@
 """A cluster of 10 000 agents in a process of its own, as the scheduler's leader has it in memory.
 
-`python -m tests.benchmarks.placement STRATEGY LIVE UNPLACEABLE` folds its live sessions as a
-restart does, and for every line that it reads places a burst and prints the decisions a second.
-As many sessions as came end again, the oldest first: the number of live ones stays.
+`python -m tests.benchmarks.placement SCHEDULER STRATEGY LIVE UNPLACEABLE` folds its live sessions
+as a restart does, lets 100 000 of 1 000 users wait, and for every line that it reads places a burst
+of them and prints the decisions a second. As many come and as many end, the oldest first: the
+numbers of those who wait and who live stay.
 """
 
 import gc
@@ -17,6 +18,8 @@ from services.scheduler.placement.planner import GroupPlanner
 
 AGENTS = 10_000
 BURST = 20_000
+BACKLOG = 100_000
+USERS = 1000
 PASS = 512
 LIVE_MAX_ON_AGENT = 108
 GIB = 2**30
@@ -53,7 +56,7 @@ def hold(cluster, strategy, live):
         cluster.hold(f"live{number}", f"agent-{at:05}", shape.slots, {})
 
 
-def planner_of(strategy, live, size=8):
+def planner_of(strategy, live, size=8, scheduler="fifo"):
     """Return a planner over agents that are `size` times 64 processors and 256 GiB large."""
     cluster = Cluster()
     hold(cluster, strategy, live)
@@ -62,7 +65,7 @@ def planner_of(strategy, live, size=8):
         if number % 4 == 0:
             capacity["cuda.shares"] = 8000 * size
         cluster.put(Agent(f"agent-{number:05}", "default", "x86_64", capacity))
-    options = GroupOptions("default", strategy=strategy, retries_to_skip=1)
+    options = GroupOptions("default", strategy=strategy, retries_to_skip=1, scheduler=scheduler)
     return GroupPlanner(options, cluster)
 
 
@@ -70,24 +73,29 @@ def enqueue_unplaceable(planner, number):
     """Let sessions wait that no agent can hold, and all of them be passed over."""
     for turn in range(-number, 0):
         shape = one_kernel({"cpu": 10**9 + turn % 100})
-        planner.enqueue(Waiting(f"u{turn}", 10, turn, shape, (f"u{turn}.0",)))
+        planner.enqueue(waiting(f"u{turn}", turn, shape, turn % USERS + USERS))
     while planner.due or planner.blocker is not None:
         planner.run(PASS)
+
+
+def waiting(name, turn, shape, user):
+    scopes = (f"keypair:{user}", f"user:{user}", f"project:{user % 50}", "domain:default")
+    return Waiting(name, 10, turn, shape, (f"{name}.0",), f"{user}", scopes)
 
 
 def enqueue(planner, numbers, burst):
     kinds = shapes()
     for number in islice(numbers, burst):
         shape = kinds[number % len(kinds)]
-        planner.enqueue(Waiting(f"s{number}", 10, number, shape, (f"k{number}",)))
+        planner.enqueue(waiting(f"s{number}", number, shape, number * 7 % USERS))
 
 
-def place_all(planner):
-    """Place what fits; return how many, and the processor time of it in seconds."""
+def place(planner, most=1_000_000_000):
+    """Place what fits, up to `most`; return how many, and the processor time in seconds."""
     placed, finished = 0, False
     began = time.process_time()  # what others do on this machine is not our cost
-    while not finished:
-        outcome = planner.run(PASS)
+    while placed < most and not finished:
+        outcome = planner.run(min(PASS, most - placed))
         placed += len(outcome.placed)
         finished = outcome.finished
     return placed, time.process_time() - began
@@ -96,19 +104,21 @@ def place_all(planner):
 def end_oldest(planner, number):
     for kernel_id in list(islice(planner.cluster.holdings, number)):
         planner.freed(planner.cluster.release(kernel_id))
+        planner.ledgers.refund(kernel_id.removesuffix(".0"))
 
 
-def main(strategy, live, unplaceable):
+def main(scheduler, strategy, live, unplaceable):
     """Answer until the input ends."""
-    planner = planner_of(strategy, live)
+    planner = planner_of(strategy, live, scheduler=scheduler)
     enqueue_unplaceable(planner, unplaceable)
+    numbers = count()
+    enqueue(planner, numbers, BACKLOG - BURST)
     gc.freeze()  # as the leader does when it has folded its log
     sys.stdout.write("ready\n")
     sys.stdout.flush()
-    numbers = count()
     for _ in sys.stdin:
         enqueue(planner, numbers, BURST)
-        placed, took_s = place_all(planner)
+        placed, took_s = place(planner, BURST)
         end_oldest(planner, BURST)
         if placed != BURST or len(planner.cluster.holdings) != live:
             raise RuntimeError(f"{placed} of {BURST} placed")
@@ -117,4 +127,4 @@ def main(strategy, live, unplaceable):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
