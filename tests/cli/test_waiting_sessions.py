@@ -36,6 +36,8 @@ def test_what_never_started_takes_those_with_it_that_depend_on_it(admin):
     assert run(admin, first, "--starts-at", LATER).returncode == 0
     assert run(admin, second, "--depends-on", first).returncode == 0
     assert shown(admin, second)["status"] == "PENDING"
+    told = admin.qm("session", "show", first).stdout
+    assert "starts at" in told
     assert admin.qm("session", "terminate", first).returncode == 0
     ended = shown(admin, second)
     assert (ended["status"], ended["status_info"]) == ("CANCELLED", "dependency-failed")

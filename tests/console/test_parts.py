@@ -149,3 +149,27 @@ def test_a_share_of_nothing_is_nothing_and_too_much_is_alarming():
     assert figures.share("1.5", "3") == 50
     assert figures.level(figures.share("4", "4")) == "high"
     assert figures.level(figures.share("5", "4")) == "full"
+
+
+def test_what_a_session_waits_for_and_how_long_it_may_run_is_told():
+    other = "01a20a59-fc6d-7150-bd3d-ee6090045615"
+    waits = {
+        "code": "waits-for-dependencies",
+        "message": "…",
+        "violations": [{"scope": f"session:{other}", "slot": "result", "requested": "success"}],
+    }
+    early = {
+        "code": "not-due-yet",
+        "message": "…",
+        "violations": [
+            {"scope": "session", "slot": "starts_at", "requested": "2199-12-31T14:59:59.000000Z"}
+        ],
+    }
+    assert other in render(SESSIONS[0] | {"reason": waits})
+    assert "not before 2199-12-31 14:59:59 UTC" in render(SESSIONS[0] | {"reason": early})
+    limited = SESSIONS[3] | {"expires_at": "2199-01-02T03:04:05Z", "depends_on": [other]}
+    context = {"session": limited, "is_update": False}
+    state = Renderer(load_assets()).render("en", "sessions/_state.html", context)
+    assert "Runs until" in state
+    assert "2199-01-02 03:04:05 UTC" in state
+    assert f'href="/console/sessions/{other}"' in state

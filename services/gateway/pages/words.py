@@ -114,9 +114,12 @@ class Words:
         return _(REASONS[code]) if code in REASONS else str(reason["message"])
 
     def violation(self, item: Mapping[str, Any]) -> str:
-        """Say one limit or shortage in figures."""
+        """Say one limit or shortage in figures, or which session or time is waited for."""
         _ = self._
         name = str(item["slot"])
+        kind, _colon, key = str(item.get("scope") or "").partition(":")
+        if kind == "session":
+            return key or _("not before %(time)s") % {"time": at(item["requested"])}
         said = [f"{self.slot_name(name)}:"]
         parts = (
             ("requested", _("asks for %(amount)s")),

@@ -32,6 +32,7 @@ def show(ctx: click.Context, *, session: str) -> None:
             ("why", explain(found)),
             *([("position", f"#{position}")] if position else []),
             *_estimate(found),
+            *_deadlines(found),
             ("type", found.get("type")),
             ("image", found.get("image")),
             ("command", command_line(found)),
@@ -66,3 +67,12 @@ def command_line(found: dict[str, Any]) -> str:
 def _estimate(found: dict[str, Any]) -> list[tuple[str, object]]:
     estimate = found.get("estimated_start")
     return [("estimated start", when(estimate))] if estimate else []
+
+
+def _deadlines(found: dict[str, Any]) -> list[tuple[str, object]]:
+    told = [("starts at", "starts_at"), ("runs until", "expires_at")]
+    times: list[tuple[str, object]] = [
+        (title, when(found[name])) for title, name in told if found.get(name)
+    ]
+    others = found.get("depends_on")
+    return [*times, ("depends on", ", ".join(others))] if others else times
