@@ -33,6 +33,7 @@ class Account:
     """What a scope holds, in slots and in sessions, and the limits on it; None is unlimited."""
 
     __slots__ = (
+        "_is_limited",
         "_otherwise",
         "_slots",
         "held",
@@ -54,6 +55,7 @@ class Account:
         self.touched: set[str] | None = None  # where to note the scope when its use has changed
         self._slots: dict[str, int | None] = {}
         self._otherwise: int | None = None
+        self._is_limited = False
 
     def limit(
         self, slots: Mapping[str, int | None], default: Unspecified, max_sessions: int | None
@@ -62,6 +64,7 @@ class Account:
         self._slots = dict(slots)
         self._otherwise = 0 if default == "limited" else None
         self.max_sessions = max_sessions
+        self._is_limited = bool(slots) or default == "limited" or max_sessions is not None
         self._tell_reached()
         self._tell_lifted()
 
@@ -77,10 +80,10 @@ class Account:
 
     def admits(self, needs: Needs) -> bool:
         """Tell whether one more session with these needs is within the limits."""
+        if not self._is_limited:
+            return True
         if self.max_sessions is not None and self.sessions >= self.max_sessions:
             return False
-        if self._otherwise is None and not self._slots:
-            return True
         for slot, amount in needs:
             ceiling = self._slots.get(slot, self._otherwise)
             if ceiling is not None and self.used.get(slot, 0) + amount > ceiling:
@@ -125,7 +128,7 @@ class Account:
         self.sessions += 1
         if self.touched is not None:
             self.touched.add(self.scope)
-        if self.stuck:
+        if self.stuck and self._is_limited:
             self._tell_reached()
 
     def refund(self, needs: Needs) -> None:
@@ -214,13 +217,23 @@ class Ledgers:
             for account in bill.accounts:
                 account.refund(bill.needs)
 
-    def copied(self, scopes: Iterable[str]) -> "Ledgers":
-        """Return ledgers of some scopes that can be charged and change nothing here."""
+    def copied(
+        self, scopes: Iterable[str] | None = None, charged: Iterable[str] | None = None
+    ) -> "Ledgers":
+        """Return ledgers of some scopes, None: of all, that change nothing here when charged.
+
+        `charged` are the sessions that can be refunded there, None: all.
+        """
         other = Ledgers()
-        for scope in scopes:
-            account = self._accounts.get(scope)
-            if account is not None:
-                other._accounts[scope] = account.copied()  # one's own kind
+        sessions = self._charged if charged is None else charged
+        bills = {one: self._charged[one] for one in sessions if one in self._charged}
+        wanted = set(self._accounts if scopes is None else scopes)
+        wanted.update(account.scope for bill in bills.values() for account in bill.accounts)
+        for scope in wanted & self._accounts.keys():
+            other._accounts[scope] = self._accounts[scope].copied()
+        for session_id, bill in bills.items():
+            same = tuple(account.scope for account in bill.accounts)
+            other._charged[session_id] = other.bill(same, bill.needs)
         return other
 
     def violations(self, session: Waiting) -> tuple[Violation, ...]:
