@@ -18,7 +18,6 @@ from services.gateway.reads.sessions import SESSIONS
 from services.gateway.writes import Written
 from shared.contracts.kernels import SessionType
 from shared.contracts.scheduler import (
-    DEFAULT_PRIORITY,
     ClusterMode,
     EnqueueSession,
     SimulateSession,
@@ -55,7 +54,7 @@ class CreateSessionBody(Body, frozen=True, kw_only=True):
     mounts: list[dict[str, Any]] = []
     environ: dict[str, str] = {}
     command: list[str] | str | None = None
-    priority: int = DEFAULT_PRIORITY
+    priority: int | None = None
     starts_at: str | None = None
     depends_on: list[str] = []
     project: str | None = None

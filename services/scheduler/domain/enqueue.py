@@ -12,7 +12,12 @@ from services.scheduler.domain.quota import KeypairLimits, PendingUse, exceeded
 from services.scheduler.domain.resource_group import ResourceGroup
 from services.scheduler.placement.model import Shape, shape_of
 from services.scheduler.placement.reasons import Impossible
-from shared.contracts.scheduler import EnqueueSession, KernelRequest, SessionEnqueued
+from shared.contracts.scheduler import (
+    DEFAULT_PRIORITY,
+    EnqueueSession,
+    KernelRequest,
+    SessionEnqueued,
+)
 from shared.kernel.rejections import FieldError, Rejection, all_invalid, conflict, unavailable
 
 NAME_MAX: Final = 64
@@ -106,7 +111,7 @@ def _shape_errors(command: EnqueueSession) -> list[FieldError]:
     errors.extend(
         FieldError(field, "out_of_range", f"{field} must be between {least} and {most}.")
         for field, value, least, most in (
-            ("priority", command.priority, 0, PRIORITY_MAX),
+            ("priority", command.priority or 0, 0, PRIORITY_MAX),
             ("cluster_size", command.cluster_size, 1, CLUSTER_MAX),
             ("count", command.count, 1, COUNT_MAX),
         )
@@ -188,6 +193,14 @@ def _can_never_run(impossible: Impossible) -> Rejection:
     )
 
 
+def _priority(command: EnqueueSession, limits: KeypairLimits | None) -> int:
+    """Return the priority that was asked for; without one the usual, or the most there may be."""
+    if command.priority is not None:
+        return command.priority
+    most = limits.max_priority if limits else None
+    return DEFAULT_PRIORITY if most is None else min(DEFAULT_PRIORITY, most)
+
+
 def _enqueued(
     command: EnqueueSession, name: str, architecture: str, facts: Facts
 ) -> SessionEnqueued:
@@ -213,7 +226,7 @@ def _enqueued(
         architecture=architecture,
         command=command.command,
         environ=command.environ,
-        priority=command.priority,
+        priority=_priority(command, facts.limits),
         cluster_mode=command.cluster_mode,
         kernels=kernels,
         sudo=command.sudo,

@@ -111,7 +111,7 @@ def _sentence(over: _Over, policy: str) -> str:
 def _sizes_over(command: EnqueueSession, limits: KeypairLimits) -> Iterator[_Over]:
     """Yield what is too large whatever else there is."""
     for field, limit_name, asked, limit in (
-        ("priority", "max_priority", command.priority, limits.max_priority),
+        ("priority", "max_priority", command.priority or 0, limits.max_priority),
         (
             "cluster_size",
             "max_containers_per_session",

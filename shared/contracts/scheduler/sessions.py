@@ -163,7 +163,8 @@ SessionsEvent: TypeAlias = (
 class EnqueueSession(Command, frozen=True, tag="EnqueueSession"):
     """Put `count` equal sessions into a queue; more than one are named `<name>-0` and so on.
 
-    `resources` is what each kernel asks for. Without a group it is the default one if it takes
+    `resources` is what each kernel asks for. Without a priority it is the usual one, or the highest
+    that the keypair's policy allows if that is lower. Without a group it is the default one if it takes
     them, else the first by name that does. `depends_on` are ids of sessions of the user, or names
     of such that have not ended. The result holds `session_ids`, in order.
     """
@@ -180,7 +181,7 @@ class EnqueueSession(Command, frozen=True, tag="EnqueueSession"):
     resources: Slots = {}
     command: tuple[str, ...] | None = None
     environ: Sealed | None = None
-    priority: int = DEFAULT_PRIORITY
+    priority: int | None = None
     cluster_size: int = 1
     cluster_mode: ClusterMode = "single-node"
     count: int = 1

@@ -96,6 +96,12 @@ def test_an_enqueue_is_decided_by_the_limits_of_its_keypair():
     assert wrong_fields(decide(command(), waiting)) == {"count": CODE}
 
 
+@pytest.mark.parametrize(("most", "given_to_it"), [(None, 10), (50, 10), (3, 3), (0, 0)])
+def test_who_names_no_priority_gets_the_usual_or_the_highest_allowed(most, given_to_it):
+    (event,) = decide(command(), facts(access_key=KEY, limits=limits(max_priority=most)))
+    assert event.priority == given_to_it
+
+
 def test_nothing_enters_under_a_policy_that_has_not_been_heard_of():
     refusal = decide(command(), facts(access_key=KEY, limits=None))
     assert isinstance(refusal, Rejection)
