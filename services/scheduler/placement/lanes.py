@@ -76,7 +76,7 @@ class Lane:
     def watch(self) -> None:
         """Ask to be told when a limit comes into the way."""
         for account in self.accounts:
-            account.stuck.setdefault(self.bill.needs, set()).add(self)
+            account.watch(self.bill.needs, self)
 
     def unwatch(self) -> None:
         """Ask no more."""

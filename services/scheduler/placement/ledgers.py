@@ -34,6 +34,7 @@ class Account:
 
     __slots__ = (
         "_is_limited",
+        "_most",
         "_otherwise",
         "_slots",
         "held",
@@ -56,6 +57,7 @@ class Account:
         self._slots: dict[str, int | None] = {}
         self._otherwise: int | None = None
         self._is_limited = False
+        self._most: dict[str, int] = {}  # of each slot, what the greediest of the stuck needs
 
     def limit(
         self, slots: Mapping[str, int | None], default: Unspecified, max_sessions: int | None
@@ -120,6 +122,17 @@ class Account:
                 )
         return tuple(found)
 
+    def watch(self, needs: Needs, watcher: Watcher) -> None:
+        """Tell a watcher, for which there is no room, when a limit comes into its way as well."""
+        if not self.stuck:
+            self._most.clear()
+        same = self.stuck.get(needs)
+        if same is None:
+            same = self.stuck[needs] = set()
+            for slot, amount in needs:
+                self._most[slot] = max(amount, self._most.get(slot, 0))
+        same.add(watcher)
+
     def charge(self, needs: Needs) -> None:
         """Add a session."""
         used = self.used
@@ -128,7 +141,7 @@ class Account:
         self.sessions += 1
         if self.touched is not None:
             self.touched.add(self.scope)
-        if self.stuck and self._is_limited:
+        if self.stuck and self._is_near():
             self._tell_reached()
 
     def refund(self, needs: Needs) -> None:
@@ -145,6 +158,10 @@ class Account:
             self.touched.add(self.scope)
         if self.held:
             self._tell_lifted()
+
+    def _is_near(self) -> bool:
+        """Tell whether some of those that wait for room may be over a limit now."""
+        return self._is_limited and not self.admits(tuple(self._most.items()))
 
     def _tell_lifted(self) -> None:
         for needs in [needs for needs in self.held if self.admits(needs)]:
