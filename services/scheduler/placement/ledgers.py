@@ -78,6 +78,7 @@ class Account:
         other.max_sessions = self.max_sessions
         other._slots = self._slots  # one's own kind; replaced, never changed
         other._otherwise = self._otherwise
+        other._is_limited = self._is_limited
         return other
 
     def admits(self, needs: Needs) -> bool:
