@@ -19,6 +19,7 @@ from services.scheduler.domain.deadlines import HANG_TIMEOUT_S
 from services.scheduler.domain.resource_group import ResourceGroup
 from services.scheduler.domain.scopes import Ceiling
 from services.scheduler.domain.session import Kernel, Session, SessionFact
+from services.scheduler.past import Past
 from services.scheduler.pending import Pending
 from services.scheduler.placement.cluster import Cluster
 from services.scheduler.placement.ledgers import Ledgers
@@ -77,6 +78,7 @@ class Books:
         self.ended: OrderedDict[str, Ended] = OrderedDict()
         self.agenda = Agenda(self.sessions, hang_timeout_s)
         self.waiting_room = WaitingRoom()
+        self.past = Past()
         self.doomed: dict[str, str] = {}
         self._turn = 0
         for agent in agents:
@@ -172,6 +174,7 @@ class Books:
         if group is None:
             self.queues.pop(event.name, None)
             self.cluster.close_group(event.name)
+            self.past.forget(event.name)
         elif queue is None:
             planner = GroupPlanner(group.options_under(self.defaults), self.cluster, self.ledgers)
             self.queues[event.name] = Queue(group, planner, Explainer(planner))
@@ -199,11 +202,14 @@ class Books:
             self._wait(event, at)
         elif isinstance(event, SessionScheduled):
             self._hold(session)
+            if at is not None:
+                self.past.placed(session, at)
         elif isinstance(event, KernelTerminated):
             self._release(session_id, event.kernel_id, event.agent_id)
         if session.is_over:
             is_good = isinstance(event, SessionTerminated) and event.result == "success"
             self._close(session, is_good=is_good)
+            self.past.ended(session, at)
         elif at is not None and (
             before is None
             or before.status != session.status
@@ -216,6 +222,8 @@ class Books:
         self.names[event.user_id, event.name] = event.session_id
         self.pending.enter(event, sessions.sum_of(event))
         held = held_of(event, self._turn, at, self.sessions)
+        if at is not None:
+            self.past.came(held.group, held.waiting, at)
         if held.may_go:
             self._queue_up(held)
         else:

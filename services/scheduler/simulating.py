@@ -5,19 +5,23 @@ Judged is between two commits, on copies; the placing itself is done off the eve
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 
 from services.scheduler.books import Books
 from services.scheduler.forecast.dry_run import Waits, dry_run
+from services.scheduler.forecast.estimate import waits
+from services.scheduler.forecast.experience import Experience
 from services.scheduler.forecast.snapshot import Snapshot, take
-from services.scheduler.placement.model import Placed
+from services.scheduler.placement.model import Placed, Waiting
 from services.scheduler.waiting_room import Held, held_of
 from services.scheduler.writer import Outcome, Writer
 from shared.contracts.base import Accepted
 from shared.contracts.scheduler import (
     EnqueueSession,
+    EstimatedStart,
     SessionEnqueued,
     SimulatedKernel,
     SimulatedSession,
@@ -31,6 +35,9 @@ from shared.messaging.commands import CommandContext
 AT_ONCE_MAX: Final = 2
 TOLD_MAX: Final = 100
 KERNELS_TOLD_MAX: Final = 1_000
+FORESEEN_MAX: Final = 200
+RUNNING_MAX: Final = 2_000
+AGENTS_MAX: Final = 1_000
 LAST_TURN: Final = 1 << 62  # behind all that were ever enqueued
 
 Judge: TypeAlias = Callable[[Books], tuple[SessionEnqueued, ...] | Rejection]
@@ -38,12 +45,17 @@ Judging: TypeAlias = Callable[[EnqueueSession], Awaitable[Judge | Rejection]]
 
 
 class _Question(NamedTuple):
-    """What was found between two commits. `held` are all newcomers, `ahead` who waits in all."""
+    """What was found between two commits: the newcomers and `ahead`, how many wait already.
+
+    Without a `past` no start can be estimated.
+    """
 
     events: tuple[SessionEnqueued, ...]
     held: tuple[Held, ...]
     snapshot: Snapshot
+    past: Experience | None
     ahead: int
+    now: datetime
     position: int
 
 
@@ -81,14 +93,24 @@ class Simulator:
         )
         group = events[0].resource_group
         planner = books.queues[group].planner
-        snapshot = take(planner, [one.waiting for one in held if one.may_go])
+        newcomers = [one.waiting for one in held if one.may_go]
+        running, past = None, books.past.of(group)
+        is_short = len(planner.queue) + len(newcomers) <= FORESEEN_MAX
+        if past.run_times.is_known and is_short and len(planner.index.rows) <= AGENTS_MAX:
+            running = books.past.running(
+                group, books.sessions, books.cluster.holdings, now, RUNNING_MAX
+            )
+        snapshot = take(planner, newcomers, running or ())
+        known = None if running is None else past.copied(snapshot, newcomers)
         ahead = len(planner.queue) + len(books.waiting_room.of(group))
-        return _Question(events, held, snapshot, ahead, self._writer.position)
+        return _Question(events, held, snapshot, known, ahead, now, self._writer.position)
 
 
 def _answer(question: _Question) -> Simulation:
     """Place the newcomers on the copy; takes up to some tenths of a second."""
-    placed = dry_run(question.snapshot, [one.waiting for one in question.held if one.may_go])
+    newcomers = [one.waiting for one in question.held if one.may_go]
+    placed = dry_run(question.snapshot, newcomers)
+    estimates = _estimates(question, newcomers, placed)
     starting = sum(isinstance(what, Placed) for what in placed.values())
     sessions: list[SimulatedSession] = []
     kernels = 0
@@ -98,7 +120,9 @@ def _answer(question: _Question) -> Simulation:
         if sessions and (len(sessions) >= TOLD_MAX or kernels > KERNELS_TOLD_MAX):
             break
         behind += not held.may_go
-        sessions.append(_told(event, held, placed, behind))
+        told = _told(event, held, placed, behind)
+        estimate = estimates.get(event.session_id)
+        sessions.append(msgspec.structs.replace(told, estimated_start=estimate))
     return Simulation(
         resource_group=question.events[0].resource_group,
         total=len(question.events),
@@ -106,6 +130,26 @@ def _answer(question: _Question) -> Simulation:
         sessions=tuple(sessions),
         position=question.position,
     )
+
+
+def _estimates(
+    question: _Question, newcomers: list[Waiting], found: Mapping[str, Placed | Waits]
+) -> dict[str, EstimatedStart]:
+    """Return when those will start that wait, as far as that can be told."""
+    wanted = [session_id for session_id, what in found.items() if isinstance(what, Waits)]
+    if question.past is None or not wanted:
+        return {}
+
+    def after(seconds: float) -> datetime:
+        return question.now + timedelta(seconds=round(seconds))
+
+    foreseen = waits(question.snapshot, newcomers, question.past, wanted)
+    return {
+        session_id: EstimatedStart(
+            low=after(wait.low_s), likely=after(wait.likely_s), high=after(wait.high_s)
+        )
+        for session_id, wait in foreseen.items()
+    }
 
 
 def _told(

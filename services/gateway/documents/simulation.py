@@ -1,10 +1,8 @@
 """What would become of a session if it were submitted now, as the API tells it."""
 
-from datetime import datetime
-
 import msgspec
 
-from shared.contracts.scheduler import Reason, SimulatedSession, Simulation
+from shared.contracts.scheduler import EstimatedStart, Reason, SimulatedSession, Simulation
 from shared.kernel.slots import render_amount
 
 
@@ -27,7 +25,7 @@ class SimulatedSessionDocument(msgspec.Struct, kw_only=True):
     kernels: list[SimulatedKernelDocument]
     position: int | None
     reason: Reason | None
-    estimated_start: datetime | None
+    estimated_start: EstimatedStart | None
 
 
 class SimulationDocument(msgspec.Struct, kw_only=True):

@@ -7,7 +7,7 @@ event loop: nothing in a snapshot is shared with what goes on meanwhile.
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from services.scheduler.placement.cluster import Cluster
+from services.scheduler.placement.cluster import Cluster, Holding
 from services.scheduler.placement.ledgers import Ledgers
 from services.scheduler.placement.line import Line
 from services.scheduler.placement.model import GroupOptions, Waiting
@@ -27,10 +27,21 @@ class Stance(NamedTuple):
     is_aside: bool
 
 
+class Running(NamedTuple):
+    """A session that has a place: since how long it runs, and what its kernels hold, by id."""
+
+    session_id: str
+    user: str
+    image: str
+    elapsed_s: float
+    holdings: dict[str, Holding]
+
+
 class Snapshot(NamedTuple):
     """A group's options, agents, ledgers and first waiting sessions; `left_out` wait behind.
 
     `is_due`: a pass is still to be made over what has changed. `last_chosen` is for round robin.
+    `running` is there only if it was asked for.
     """
 
     options: GroupOptions
@@ -41,9 +52,15 @@ class Snapshot(NamedTuple):
     blocker: str | None
     is_due: bool
     left_out: int
+    running: tuple[Running, ...] = ()
 
 
-def take(planner: GroupPlanner, newcomers: Iterable[Waiting], limit: int = WAITING_MAX) -> Snapshot:
+def take(
+    planner: GroupPlanner,
+    newcomers: Iterable[Waiting],
+    running: tuple[Running, ...] = (),
+    limit: int = WAITING_MAX,
+) -> Snapshot:
     """Copy what placement goes by, for up to `limit` that wait and some who are to come."""
     queue = planner.queue
     entries = queue.page(0, limit)
@@ -63,22 +80,22 @@ def take(planner: GroupPlanner, newcomers: Iterable[Waiting], limit: int = WAITI
         options=options,
         rows=tuple(_copied(row) for row in planner.cluster.rows.values() if _is_in(row, options)),
         last_chosen=dict(planner.index.last_chosen),
-        ledgers=planner.ledgers.copied(scopes),
+        ledgers=planner.ledgers.copied(scopes, [one.session_id for one in running]),
         waiting=tuple(_stance(planner, entry) for entry in entries),
         blocker=blocker.session.session_id if blocker else None,
         is_due=planner.due,
         left_out=len(queue) - len(entries),
+        running=running,
     )
 
 
 def set_up(snapshot: Snapshot) -> GroupPlanner:
-    """Return a planner that stands as the one did that the snapshot was taken of.
-
-    The snapshot is used up: its rows and ledgers are the planner's from now on.
-    """
+    """Return a planner that stands as the one did that the snapshot was taken of."""
     cluster = Cluster()
-    cluster.rows.update((row.agent.agent_id, row) for row in snapshot.rows)
-    planner = GroupPlanner(snapshot.options, cluster, snapshot.ledgers)
+    cluster.rows.update((row.agent.agent_id, _copied(row)) for row in snapshot.rows)
+    for one in snapshot.running:
+        cluster.holdings.update(one.holdings)
+    planner = GroupPlanner(snapshot.options, cluster, snapshot.ledgers.copied())
     planner.index.last_chosen.update(snapshot.last_chosen)
     for stance in snapshot.waiting:
         planner.queue.add(stance.session, stance.tries)

@@ -56,6 +56,7 @@ from shared.contracts.scheduler.sessions import (
     TerminateSession,
 )
 from shared.contracts.scheduler.simulation import (
+    EstimatedStart,
     SimulatedKernel,
     SimulatedSession,
     SimulateSession,
@@ -72,6 +73,7 @@ __all__ = [
     "CreateResourceGroup",
     "DeleteResourceGroup",
     "EnqueueSession",
+    "EstimatedStart",
     "GetPendingQueue",
     "GroupCommand",
     "GroupEvent",

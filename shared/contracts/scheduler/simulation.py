@@ -29,10 +29,19 @@ class SimulatedKernel(msgspec.Struct, frozen=True, kw_only=True):
     devices: dict[str, dict[str, int]] = {}
 
 
+class EstimatedStart(msgspec.Struct, frozen=True, kw_only=True):
+    """When a session will probably start: four of five start between `low` and `high`."""
+
+    low: datetime
+    likely: datetime
+    high: datetime
+
+
 class SimulatedSession(msgspec.Struct, frozen=True, kw_only=True):
     """What would become of one session: a place at once, or a `position` and a `reason` to wait.
 
-    `position` starts at 1; None when it would start, or when the queue is too long to be told.
+    `position` starts at 1; None when it would start, or when the queue is too long to be told. A
+    start is estimated where enough is known of how long sessions run, and not too much waits.
     """
 
     name: str
@@ -40,7 +49,7 @@ class SimulatedSession(msgspec.Struct, frozen=True, kw_only=True):
     kernels: tuple[SimulatedKernel, ...] = ()
     position: int | None = None
     reason: Reason | None = None
-    estimated_start: datetime | None = None
+    estimated_start: EstimatedStart | None = None
 
 
 class Simulation(msgspec.Struct, frozen=True, kw_only=True):

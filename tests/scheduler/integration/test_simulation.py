@@ -64,6 +64,21 @@ async def test_a_simulation_tells_what_a_session_would_wait_for_and_then_it_does
     await node.report(spec, "terminated", exit_code=0)
 
 
+async def test_a_start_is_estimated_from_how_long_sessions_have_run(world, node):
+    for number in range(8):
+        (session_id,) = await world.enqueued(f"short-{number}")
+        spec = await node.run(session_id)
+        await node.report(spec, "terminated", exit_code=0)
+    (running,) = await world.enqueued("big", resources={"cpu": 4000})
+    spec = await node.run(running)
+    (one,) = (await simulated(world, resources={"cpu": 4000})).sessions
+    assert one.starts_now is False
+    estimate = one.estimated_start
+    assert estimate is not None
+    assert estimate.low <= estimate.likely <= estimate.high
+    await node.report(spec, "terminated", exit_code=0)
+
+
 async def test_what_would_be_refused_is_refused_in_a_simulation_alike(world, node):
     for wrong in (
         {"image": "unheard-of"},

@@ -24,4 +24,6 @@ def _row(one: dict[str, Any]) -> tuple[str, str, str]:
         agents = dict.fromkeys(kernel["agent_id"] for kernel in one["kernels"])
         return one["name"], "yes", ", ".join(agents)
     place = "in the queue" if one["position"] is None else f"number {one['position']}"
-    return one["name"], f"no, {place}", one["reason"]["message"]
+    estimate = one["estimated_start"]
+    likely = f" It will likely start at {estimate['likely']}." if estimate else ""
+    return one["name"], f"no, {place}", one["reason"]["message"] + likely
