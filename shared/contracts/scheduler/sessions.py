@@ -164,9 +164,9 @@ class EnqueueSession(Command, frozen=True, tag="EnqueueSession"):
     """Put `count` equal sessions into a queue; more than one are named `<name>-0` and so on.
 
     `resources` is what each kernel asks for. Without a priority it is the usual one, or the highest
-    that the keypair's policy allows if that is lower. Without a group it is the default one if it takes
-    them, else the first by name that does. `depends_on` are ids of sessions of the user, or names
-    of such that have not ended. The result holds `session_ids`, in order.
+    that the keypair's policy allows if that is lower. Without a group it is the default one if it
+    takes them, else the first by name that does. `depends_on` are ids of sessions of the user, or
+    names of such that have not ended. The result holds `session_ids`, in order.
     """
 
     SERVICE: ClassVar = "scheduler"
