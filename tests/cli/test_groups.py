@@ -33,7 +33,7 @@ def test_a_group_is_created_changed_listed_and_deleted(admin, tmp_path):
     admin.json("group", "update", called, "--domain", "every", "--project", "none")
     assert "It can be deleted." in admin.qm("group", "references", called).stdout
     assert called in admin.qm("group", "delete", called).stdout
-    assert "no resource_group" in one_line(admin.qm("group", "show", called))
+    assert "no resource group" in one_line(admin.qm("group", "show", called))
 
 
 def test_what_cannot_be_of_a_group_is_said_in_one_line(admin):
@@ -51,7 +51,7 @@ def test_what_cannot_be_of_a_group_is_said_in_one_line(admin):
 def test_a_user_sees_no_group_that_is_not_open_to_them(admin, own):
     called = name("closed")
     admin.json("group", "create", called, "--domain", "none")
-    assert "no resource_group" in one_line(own.qm("group", "show", called))
+    assert "no resource group" in one_line(own.qm("group", "show", called))
     assert called not in own.qm("group", "list").stdout
     shown = own.qm("group", "show", "default").stdout
     assert "fifo" in shown
