@@ -20,6 +20,7 @@ from shared.eventlog.records import Recorded
 from shared.messaging import connection
 from shared.projections.projection import Tables
 from shared.projections.runner import ProjectionRunner
+from shared.runtime.collector import calm
 
 BATCH = 500
 ROUNDS = 3
@@ -70,6 +71,7 @@ async def main(nats_url, database_url, events):
     client = await connection.connect(nats_url, "rebuild")
     runner = ProjectionRunner(pool, client, [Count()])
     await runner.prepare()
+    calm()
     following = asyncio.create_task(runner.run())
     best = {"plain": [], "projection": []}
     best["projection"].append(await measured(runner.wait_for("users", events, 60), events))
