@@ -56,9 +56,17 @@ REASON = {
     ],
 }
 LIMIT = {
-    "code": "concurrent-sessions",
-    "message": "Your keypair policy allows 5 concurrent sessions and 5 are running.",
-    "violations": [{"scope": "keypair", "slot": "sessions", "used": "5", "limit": "5"}],
+    "code": "over-limit",
+    "message": "The keypair's limit: sessions used 5, requested 1, limit 5.",
+    "violations": [
+        {
+            "scope": "keypair:AKIA0123456789ABCDEF",
+            "slot": "sessions",
+            "used": "5",
+            "requested": "1",
+            "limit": "5",
+        }
+    ],
 }
 GPU = {"cpu": "8", "mem": "68719476736", "cuda.device": "4"}
 SESSIONS = [
@@ -71,6 +79,9 @@ SESSIONS = [
         agents=[],
         requested=GPU,
         estimated_start=ago(-840),
+        starts_at=ago(600),
+        expires_at=ago(-4440),
+        depends_on=["0193a1b2-7c4d-7e5f-8a9b-000000000007"],
         status_history={"PENDING": ago(1200)},
     ),
     session(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from jinja2 import UndefinedError
 
-from services.gateway.pages import figures
+from services.gateway.pages import figures, words
 from services.gateway.pages.assets import HTMX_CONFIG, load_assets
 from services.gateway.pages.forms import Form
 from services.gateway.pages.listing import Listing
@@ -23,6 +23,18 @@ STATIC = Path(TEMPLATE_DIRECTORY).parent / "static"
 def render(session, language="en", **more):
     context = {"session": session, "shows_owner": True} | more
     return Renderer(load_assets()).render(language, "sessions/_row.html", context)
+
+
+def test_every_reason_that_the_scheduler_gives_has_words_in_every_language():
+    root = Path(__file__).parents[2]
+    made = "".join(path.read_text() for path in (root / "services" / "scheduler").rglob("*.py"))
+    codes = set(re.findall(r'Reason\(\s*code="([a-z-]+)"', made))
+    assert {"over-limit", "not-enough-resources", "waits-for-dependencies"} <= codes
+    assert codes <= set(words.REASONS)
+    for code in codes:
+        waits = SESSIONS[0] | {"reason": {"code": code, "message": "unsaid", "violations": []}}
+        assert "unsaid" not in render(waits)
+        assert words.REASONS[code] not in render(waits, "ko")
 
 
 def test_what_people_typed_is_never_markup():

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from msgspec import UNSET, UnsetType
+from msgspec.structs import asdict
 
 from services.gateway.gateway import Gateway
 from services.gateway.http.bodies import Body
@@ -38,12 +39,7 @@ async def create_project_policy(
     gateway: Gateway, call: Call, body: CreateProjectPolicyBody, key: CommandKey | None = None
 ) -> Written:
     """Create a project policy."""
-    command = CreateProjectPolicy(
-        name=body.name,
-        max_folder_count=body.max_folder_count,
-        max_quota_scope_size=body.max_quota_scope_size,
-        max_network_count=body.max_network_count,
-    )
+    command = CreateProjectPolicy(**asdict(body))
     return await gateway.writes.perform(call, command, key)
 
 
@@ -65,12 +61,7 @@ def project_policy_change(
     found: dict[str, Any], body: PatchProjectPolicyBody
 ) -> ChangeProjectPolicy:
     """Return the command that a patch of a policy means."""
-    return ChangeProjectPolicy(
-        name=found["name"],
-        max_folder_count=body.max_folder_count,
-        max_quota_scope_size=body.max_quota_scope_size,
-        max_network_count=body.max_network_count,
-    )
+    return ChangeProjectPolicy(name=found["name"], **asdict(body))
 
 
 async def delete_project_policy(

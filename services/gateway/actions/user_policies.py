@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from msgspec import UNSET, UnsetType
+from msgspec.structs import asdict
 
 from services.gateway.gateway import Gateway
 from services.gateway.http.bodies import Body
@@ -40,13 +41,7 @@ async def create_user_policy(
     gateway: Gateway, call: Call, body: CreateUserPolicyBody, key: CommandKey | None = None
 ) -> Written:
     """Create a user policy."""
-    command = CreateUserPolicy(
-        name=body.name,
-        max_folder_count=body.max_folder_count,
-        max_quota_scope_size=body.max_quota_scope_size,
-        max_session_count_per_model_session=body.max_session_count_per_model_session,
-        max_customized_image_count=body.max_customized_image_count,
-    )
+    command = CreateUserPolicy(**asdict(body))
     return await gateway.writes.perform(call, command, key)
 
 
@@ -66,13 +61,7 @@ async def patch_user_policy(
 
 def user_policy_change(found: dict[str, Any], body: PatchUserPolicyBody) -> ChangeUserPolicy:
     """Return the command that a patch of a policy means."""
-    return ChangeUserPolicy(
-        name=found["name"],
-        max_folder_count=body.max_folder_count,
-        max_quota_scope_size=body.max_quota_scope_size,
-        max_session_count_per_model_session=body.max_session_count_per_model_session,
-        max_customized_image_count=body.max_customized_image_count,
-    )
+    return ChangeUserPolicy(name=found["name"], **asdict(body))
 
 
 async def delete_user_policy(

@@ -51,9 +51,12 @@ REASONS: Final[Mapping[str, str]] = {
     "not-examined-yet": N_("The scheduler has not looked at it yet."),
     "not-tried-yet": N_("The next scheduling pass will try it."),
     "behind-first-in-line": N_("An earlier session that lacks resources comes first."),
+    "behind-own-session": N_("An earlier session of the same user comes first."),
+    "over-limit": N_("A limit of its keypair, project or domain is reached."),
     "not-enough-resources": N_("No agent has enough free."),
     "not-enough-agents": N_("Its kernels must start together, and there is no room for all."),
     "devices-fragmented": N_("Enough is free, but not on devices that fit together."),
+    "designated-agents-away": N_("None of the agents that it asks for takes sessions now."),
     "no-agent-offers-image": N_("No agent offers its image."),
     "no-agents": N_("The resource group has no agents."),
     "no-agent-alive": N_("No agent of the resource group is alive."),
@@ -70,7 +73,12 @@ ISOLATION: Final[Mapping[str, str]] = {
     "user": N_("User account"),
     "network": N_("Network"),
 }
-SLOT_NAMES: Final[Mapping[str, str]] = {"cpu": N_("CPU cores"), "mem": N_("Memory")}
+SLOT_NAMES: Final[Mapping[str, str]] = {
+    "cpu": N_("CPU cores"),
+    "mem": N_("Memory"),
+    "sessions": N_("Sessions"),
+    "containers": N_("Kernels"),
+}
 
 
 class Words:

@@ -88,7 +88,7 @@ SETTINGS: Final[Mapping[str, Setting]] = MappingProxyType(
             description="Whether users see what is used and left in their projects and domain.",
         ),
         "announcement": Setting(
-            "text", "", "What everybody reads at log-in and on top of each page.", most=10_000
+            "text", "", "What everybody should know; everybody may read it.", most=10_000
         ),
         "policy_maxima.cpu": _maximum(512, "number of CPU cores"),
         "policy_maxima.mem": _maximum(1024 * 2**30, "memory in bytes"),

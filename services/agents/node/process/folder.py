@@ -118,14 +118,6 @@ class AttemptFolder:
         decoded: dict[str, Any] = msgspec.json.decode(data)
         return decoded
 
-    def keeper_errors(self) -> str:
-        """Return the end of what the keeper complained about, in one line."""
-        try:
-            text = (self.path / "keeper.err").read_text(encoding="utf-8", errors="replace")
-        except FileNotFoundError:
-            return ""
-        return " ".join(text.split())[-300:]
-
     def remove(self) -> None:
         """Delete everything, and the kernel's folder with its last attempt."""
         if self.path.is_dir():
