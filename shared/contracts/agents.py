@@ -6,7 +6,7 @@ from typing import ClassVar, Literal, TypeAlias
 import msgspec
 
 from shared.contracts.base import Command, Event, Slots
-from shared.contracts.kernels import KernelPresence
+from shared.contracts.kernels import KernelPresence, KernelUsage
 
 AgentStatus = Literal["ALIVE", "LOST", "RESTARTING", "TERMINATED"]
 Enforcement = Literal["enforced", "best_effort", "not_enforced"]
@@ -154,7 +154,10 @@ class NodeLoad(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
-    """Telemetry on `tel.agents.heartbeat.<agent>`: profile, load and every kernel known there."""
+    """Telemetry on `tel.agents.heartbeat.<agent>`: profile, load and every kernel known there.
+
+    `usage` is of the kernels that run.
+    """
 
     agent_id: str
     incarnation: str
@@ -163,4 +166,5 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
     profile: AgentProfile
     load: NodeLoad
     kernels: tuple[KernelPresence, ...]
+    usage: tuple[KernelUsage, ...] = ()
     goodbye: Literal["stopped", "restarting"] | None = None

@@ -83,6 +83,35 @@ class KernelPresence(msgspec.Struct, frozen=True, kw_only=True):
     phase: KernelPhase
 
 
+class DeviceUsage(msgspec.Struct, frozen=True, kw_only=True):
+    """What one accelerator does that a kernel was given, all of it or a part."""
+
+    device_id: str
+    slot: str
+    utilisation_percent: float | None = None
+    memory_used_bytes: int | None = None
+    memory_total_bytes: int | None = None
+
+
+class KernelUsage(msgspec.Struct, frozen=True, kw_only=True):
+    """What a running kernel uses, as its node measured it `at`; null is what can't be measured.
+
+    `cpu_percent` is the mean since the measurement before, 100 for one core; None at the first.
+    """
+
+    session_id: str
+    kernel_id: str
+    at: datetime
+    cpu_percent: float | None = None
+    cpu_used_s: float | None = None
+    mem_bytes: int | None = None
+    mem_peak_bytes: int | None = None
+    pids: int | None = None
+    io_read_bytes: int | None = None
+    io_written_bytes: int | None = None
+    devices: tuple[DeviceUsage, ...] = ()
+
+
 class ReadKernelLog(msgspec.Struct, frozen=True, kw_only=True):
     """Ask a node (`node.<agent>.log`) for a piece of a kernel's log.
 
