@@ -148,6 +148,62 @@ def test_a_search_is_shown_also_when_the_list_is_read_again_meanwhile(admin, cli
     expect(row(page, called)).to_be_visible()
 
 
+def test_an_answer_that_is_no_page_changes_nothing_and_is_asked_for_again(admin, client):
+    page, called = admin.page, name("starting")
+    problem = {"status": 503, "code": "starting", "detail": "The service is starting."}
+    answers: list[Route] = []
+
+    def refuse(route: Route) -> None:
+        answers.append(route)
+        route.fulfill(status=503, json=problem, content_type="application/problem+json")
+
+    expect(page.locator("body")).to_have_attribute("data-live", "on")
+    page.route("**/console/sessions", refuse)
+    page.route("**/console/troubles", refuse)
+    with page.expect_response("**/console/sessions"), page.expect_response("**/console/troubles"):
+        page.evaluate("for (const id of ['sessions', 'troubles']) htmx.trigger(`#${id}`, 'refresh')")
+    page.unroute_all()
+    assert answers
+    submit(client, batch(called, "true"))
+    expect(row(page, called)).to_contain_text("Terminated")
+    expect(page.locator("#main")).not_to_contain_text("urn:")
+    expect(page.locator("#main")).not_to_contain_text("starting.")
+    admin.problems.clear()  # the refused answers are in the browser's console
+
+
+def test_a_refusal_that_is_no_page_is_said_and_the_form_stays(admin):
+    page, called = admin.page, name("refused")
+    form = fill_in(page, called, "true")
+    problem = {"status": 503, "code": "starting", "detail": "The service is starting."}
+    page.route(
+        "**/console/sessions",
+        lambda route: route.fulfill(
+            status=503, json=problem, content_type="application/problem+json"
+        ),
+    )
+    form.locator("[type=submit]").click()
+    expect(page.locator("#toasts")).to_contain_text("The service is starting.")
+    expect(form.locator("#name")).to_have_value(called)
+    page.unroute_all()
+    form.locator("[type=submit]").click()
+    expect(row(page, called)).to_contain_text("Terminated")
+    admin.problems.clear()  # the refused answer is in the browser's console
+
+
+def test_one_lost_request_is_made_again_and_the_page_is_live_again(admin, client):
+    page, called = admin.page, name("dropped")
+    lost = page.locator("#lost-note")
+    expect(page.locator("body")).to_have_attribute("data-live", "on")
+    page.route("**/console/sessions", lambda route: route.abort())
+    page.evaluate("htmx.trigger('#sessions', 'refresh')")
+    expect(lost).to_be_visible()
+    page.unroute_all()
+    expect(lost).not_to_be_visible()
+    submit(client, batch(called, "true"))
+    expect(row(page, called)).to_contain_text("Terminated")
+    admin.problems.clear()  # the aborted request is in the browser's console
+
+
 def test_while_the_scheduler_is_away_pages_are_read_and_a_form_keeps_its_input(admin, installation):
     page, called = admin.page, name("later")
     scheduler = installation.pid("scheduler")

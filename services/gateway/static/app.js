@@ -55,11 +55,22 @@
   body.addEventListener("close-dialog", () => document.getElementById("dialog").close());
 
   // --- Toasts: the server says them in HX-Trigger. ---
-  body.addEventListener("toast", (event) => {
+  function toast(text) {
     const line = document.createElement("p");
-    line.textContent = event.detail.value;
+    line.textContent = text;
     document.getElementById("toasts").append(line);
     setTimeout(() => line.remove(), TOAST_MS);
+  }
+  body.addEventListener("toast", (event) => toast(event.detail.value));
+
+  // --- An answer that is no page, say of a gateway that is still starting, replaces nothing. ---
+  body.addEventListener("htmx:beforeSwap", ({ detail }) => {
+    const isPage = detail.xhr.getResponseHeader("Content-Type")?.startsWith("text/html");
+    if (isPage || !detail.shouldSwap) return;
+    detail.shouldSwap = false;
+    if (detail.target.dataset.refresh) return againLater(detail.target);
+    toast(detail.xhr.responseText.startsWith("{") ? JSON.parse(detail.xhr.responseText).detail
+      : `${detail.xhr.status} ${detail.xhr.statusText}`);
   });
 
   // --- Live: one stream a tab. A `row` replaces the row of its id, `changed` re-reads a part. ---
@@ -98,6 +109,7 @@
     }, Math.max(0, last.at + REFRESH_EVERY_MS - Date.now()));
   }
 
+  const againLater = (part) => setTimeout(() => refreshSoon(part), RETRY_MS);
   const parts = (selector) => document.querySelectorAll(selector).forEach(refreshSoon);
   const refreshAll = () => parts("[data-refresh]");
   const refresh = (topic) => parts(`[data-refresh="${topic}"]`);
@@ -133,8 +145,10 @@
     note.lastElementChild.textContent = body.dataset.lost;
   }
 
+  let stream = null;
+
   function listen(url) {
-    const stream = new EventSource(url);
+    stream = new EventSource(url);
     stream.onopen = () => {
       // What happened while nobody listened is caught up by reading the page's parts again.
       if (body.dataset.live === "lost") refreshAll();
@@ -155,8 +169,9 @@
       if (state && fresh.id === `session-${state.dataset.session}`) refreshSoon(state);
     });
     stream.addEventListener("changed", (event) => refresh(event.data));
-    addEventListener("pagehide", () => stream.close(), { once: true });
   }
+
+  addEventListener("pagehide", () => stream?.close());
 
   // --- Start, and again for every part that htmx brings. ---
   body.addEventListener("htmx:afterSwap", (event) => {
@@ -167,7 +182,13 @@
     event.detail.elt.querySelectorAll("tr[data-status]").forEach(announce);
   });
   body.addEventListener("sessions-changed", () => refresh("sessions"));
-  body.addEventListener("htmx:sendError", () => setLive("lost"));
+  body.addEventListener("htmx:sendError", ({ detail: { target } }) => {
+    setLive("lost");
+    if (target.dataset.refresh) againLater(target);
+  });
+  body.addEventListener("htmx:afterOnLoad", () => {
+    if (stream?.readyState === EventSource.OPEN) setLive("on");
+  });
 
   if (body.dataset.stream) listen(body.dataset.stream);
   setInterval(() => showMoments(document), 10000);
