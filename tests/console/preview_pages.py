@@ -14,6 +14,7 @@ from tests.console.samples import AGENTS, LIMIT, REASON, SESSIONS, ago
 
 Pages = dict[str, tuple[str, dict[str, Any]]]
 ENTRIES = (("sessions", "Sessions"), ("queue", "Pending queue"), ("agents", "Agents"))
+NEWS = "On Friday from 18:00 the storage is serviced.\nWhat runs goes on."
 AWAY = {"service": "scheduler", "status": "away", "lag": None}
 
 
@@ -61,6 +62,10 @@ class Samples:
         login = self.given("", form=form, back="", asks_otp=False)
         return {
             "login": ("login/page.html", login),
+            "login-announced": (
+                "login/page.html",
+                login | {"form": Form(), "frame": self.frame("", announcement=NEWS)},
+            ),
             "error": ("errors/page.html", self.given("", **error)),
         }
 
@@ -71,6 +76,7 @@ class Samples:
         none = Listing("/console/sessions", 0, 50, **here)
         log = "step 1 loss=2.31\nstep 2 loss=2.08\nMemoryError\n"
         page = self.given("sessions", tabs=tabs, list=full, sessions=SESSIONS)
+        page["frame"] = self.frame("sessions", announcement=NEWS)
         one = self.given("sessions", log=log, may_read_log=True)
         return {
             "sessions": ("sessions/page.html", page),

@@ -36,6 +36,7 @@ def test_a_wrong_password_is_said_in_place_and_the_e_mail_is_kept(visit, install
     page.wait_for_url("**/console/queue?group=default")
     page.click("text=Log out")
     page.wait_for_url("**/console/login?done=logged_out")
+    expect(page.get_by_role("status")).to_contain_text("You are logged out.")
     page.goto("/console/sessions")
     page.wait_for_url("**/console/login?*")
 
@@ -133,3 +134,18 @@ def test_the_theme_is_remembered(admin):
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     page.goto("/console/queue")
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+def test_an_announcement_is_read_by_everybody_and_follows_the_setting(admin, visit, client):
+    page, gate = admin.page, visit().page
+    shown = page.locator("#announcement")
+    text = f"Maintenance {uuid.uuid4().hex[:6]}\non <Friday> & Saturday"
+    try:
+        assert client.patch("/v1/settings", json={"announcement": text}).is_success
+        expect(shown).to_contain_text(text.splitlines()[0])
+        expect(shown).to_contain_text("on <Friday> & Saturday")
+        gate.goto("/console/login")
+        expect(gate.locator("main")).to_contain_text("on <Friday> & Saturday")
+    finally:
+        assert client.delete("/v1/settings/announcement").is_success
+    expect(shown).not_to_contain_text("Friday")

@@ -23,6 +23,7 @@ from shared.kernel.rejections import Rejection, unavailable
 # A burst is not sent row by row: the page reads its table once instead.
 ROWS_AT_ONCE_MAX: Final = 20
 LOOK_EVERY_S: Final = 5.0
+ON_EVERY_PAGE: Final = frozenset({"settings"})  # the announcement
 _ROWS: Final = {
     "sessions": sessions.rows,
     "session": sessions.rows,
@@ -40,7 +41,7 @@ async def live(request: Request[Any, Any, Any], console: Console) -> Stream:
     topics = frozenset(filter(None, visit.query().get("topics", "").split(",")))
     if not topics:
         raise Refused(malformed("malformed_query", "Name the topics to follow."))
-    subscription = await allowed_topics(visit.gateway, principal, topics)
+    subscription = await allowed_topics(visit.gateway, principal, topics | ON_EVERY_PAGE)
     if isinstance(subscription, Rejection):
         raise Refused(subscription)
     if subscription is None:

@@ -32,7 +32,7 @@ async def login_page(request: Request[Any, Any, Any], console: Console) -> Respo
     back = own_address(asked.get("back", START))
     if visit.call.principal is not None:
         return visit.go(back)
-    return _form(visit, Form(), back, done=asked.get("done", ""))
+    return await _form(visit, Form(), back, done=asked.get("done", ""))
 
 
 @post("/login", status_code=200)
@@ -57,7 +57,7 @@ async def log_in_by_form(request: Request[Any, Any, Any], console: Console) -> R
             say=visit.say,
             request_id=visit.call.request_id,
         )
-        return _form(visit, shown, back, asks_otp=code in OTP_CODES, status=refused.status)
+        return await _form(visit, shown, back, asks_otp=code in OTP_CODES, status=refused.status)
     left_s = int((done.expires_at - visit.gateway.clock.now()).total_seconds())
     answer = visit.go(back)
     answer.headers["Set-Cookie"] = cookie(
@@ -103,7 +103,7 @@ def _remember(answer: Response[Any], visit: Visit, name: str, value: str) -> Non
     )
 
 
-def _form(
+async def _form(
     visit: Visit,
     form: Form,
     back: str,
@@ -113,6 +113,7 @@ def _form(
     status: int = 200,
 ) -> Response[str]:
     frame = visit.bare_frame(done)
+    frame.announcement = await visit.announcement()
     frame.path = f"/console/login?{urlencode({'back': back})}"
     context = {"frame": frame, "form": form, "back": back, "asks_otp": asks_otp}
     return visit.html("login/page.html", context, status=status)

@@ -14,7 +14,16 @@ from services.gateway.auth.permissions import PUBLIC
 from services.gateway.gateway import Gateway
 from services.gateway.http.calls import call_of
 from services.gateway.http.problems import Refused
-from services.gateway.pages import agents, live, login, queue, session_changes, sessions, troubles
+from services.gateway.pages import (
+    agents,
+    announcement,
+    live,
+    login,
+    queue,
+    session_changes,
+    sessions,
+    troubles,
+)
 from services.gateway.pages.assets import load_assets
 from services.gateway.pages.console import Console
 from services.gateway.pages.failures import handlers
@@ -41,6 +50,7 @@ PAGES: Final[list[ControllerRouterHandler]] = [
     agents.agents_totals,
     agents.agent_page,
     agents.set_schedulable,
+    announcement.announcement,
     troubles.troubles,
     live.live,
 ]

@@ -17,6 +17,7 @@ from services.gateway.http.problems import Refused, malformed
 from services.gateway.pages.console import Console
 from services.gateway.pages.languages import LANGUAGES, N_, choose_language, translations
 from services.gateway.pages.refusals import speaker
+from services.gateway.reads.settings import setting_values
 from services.gateway.reads.users import USERS
 from shared.kernel.rejections import Rejection
 
@@ -59,6 +60,7 @@ class Frame:
     done: str = ""
     email: str = ""
     role: str = ""
+    announcement: str = ""
     password_change_required: bool = False
     navigation: list[NavigationItem] = field(default_factory=list)
     stale: list[dict[str, str]] = field(default_factory=list)
@@ -139,8 +141,13 @@ class Visit:
         if not isinstance(person, Rejection):
             frame.email = person["email"] or ""
             frame.password_change_required = person["password_change_required"]
+        frame.announcement = await self.announcement()
         await self.add_troubles(frame)
         return frame
+
+    async def announcement(self) -> str:
+        """Return what the administrators want everybody to know; empty is nothing."""
+        return str((await setting_values(self.gateway.reads))["announcement"])
 
     async def add_troubles(self, frame: Frame) -> None:
         """Add what the reader should know about services that are late or away."""
