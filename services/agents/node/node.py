@@ -20,6 +20,7 @@ from services.agents.node.introduction import Introduction
 from services.agents.node.jobs import make_job
 from services.agents.node.journal import Journal
 from services.agents.node.logs import LogServer
+from services.agents.node.metering import KernelMeter
 from services.agents.node.process.runtime import ProcessOptions, ProcessRuntime
 from services.agents.node.reconciler import Reconciler
 from services.agents.node.reports import Reporter
@@ -78,7 +79,8 @@ class Node:
         runtime_profile = await self._runtime.open()
         host = HostDevices(self._data)
         await asyncio.to_thread(self._accelerators.open)
-        self._load = Load(host, self._accelerators)
+        meter = KernelMeter(self._runtime.usage, self._accelerators.devices, self._clock)
+        self._load = Load(host, self._accelerators, meter)
         profile = self._profile(runtime_profile, host.slots())
         self.heartbeat = HeartbeatSender(
             self._nats,

@@ -129,8 +129,8 @@ class Runtime(Protocol):
         """Delete everything of an ended kernel, its log too."""
         ...
 
-    async def usage(self, key: KernelKey) -> Usage:
-        """Return what the kernel uses now."""
+    def usage(self, key: KernelKey) -> Usage:
+        """Return what the kernel uses now. It blocks for a moment: call it in a thread."""
         ...
 
     async def leftovers(self, known: Sequence[KernelKey]) -> tuple[str, ...]:

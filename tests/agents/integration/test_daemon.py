@@ -53,6 +53,23 @@ async def test_an_interactive_kernel_stays_until_it_is_asked_to_end(node):
     assert (end.reason, end.exit_code) == ("user-requested", 143)
 
 
+async def test_a_heartbeat_tells_what_each_running_kernel_uses_until_it_has_ended(node):
+    def told(kernel_id):
+        found = [one for one in node.beats[-1].usage if one.kernel_id == kernel_id]
+        return found[0] if found else None
+
+    busy = node.spec("while :; do :; done")
+    await node.want(busy)
+    usage = await node.until(lambda: (one := told(busy.kernel_id)) and one.cpu_percent and one)
+    assert usage.session_id == "s-1"
+    assert 1 < usage.cpu_percent < 120
+    assert usage.mem_bytes > 0
+    assert usage.pids >= 1
+    await node.stop_kernel(busy, forced=True)
+    await node.until_ended(busy.kernel_id)
+    await node.until(lambda: told(busy.kernel_id) is None)
+
+
 async def test_what_ignores_being_asked_is_killed_when_its_grace_is_over(node):
     spec = node.spec("trap '' TERM; echo ready; while :; do sleep 1000; done")
     await node.want(spec)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from services.agents.node.cgroups.driver import Limits
+from services.agents.node.cgroups.driver import Limits, Usage
 from services.agents.node.process.probe import NO_SUDO
 from services.agents.node.runtime import KernelKey, StartRefusedError
 from tests.agents.integration.bench import Bench, job, open_bench
@@ -115,7 +115,7 @@ async def test_a_busy_loop_gets_no_more_processor_time_than_it_asked_for(bench):
     assert (await bench.end_of(loop.key)).exit.code == 0
     entry = next(one for one in bench.groups.entry_files("k.1") if "/cpu" in str(one))
     stat = dict(line.split() for line in (entry.parent / "cpu.stat").read_text().splitlines())
-    used_s = (await bench.runtime.usage(loop.key)).cpu_s
+    used_s = bench.runtime.usage(loop.key).cpu_s
     assert used_s >= 0.3
     # 0.02 s are allowed in each period of 0.1 s, and slices of some ms to overrun.
     assert used_s <= (int(stat["nr_periods"]) + 2) * 0.025
@@ -262,3 +262,36 @@ async def test_no_secret_of_the_environment_is_on_the_disk(bench):
     files = [Path(at) / name for at, _, names in os.walk(folder) for name in names]
     assert files
     assert not [path for path in files if b"tell-nobody-77" in path.read_bytes()]
+
+
+HOLD = (
+    "x = b'x' * 60_000_000\nimport time\nwhile time.process_time() < 0.2: pass\n"
+    "f = open('f', 'wb'); f.write(x[:3_000_000]); f.flush(); import os; os.fsync(f.fileno())\n"
+    "print('held', flush=True); time.sleep(1000)"
+)
+
+
+@needs_groups
+async def test_what_a_kernel_uses_is_read_from_its_group(bench):
+    made = job(f'exec python3 -c "{HOLD}"')
+    await bench.launch(made)
+    await bench.log_line(made, "held")
+    usage = bench.runtime.usage(made.key)
+    assert 0.2 <= usage.cpu_s < 30
+    assert 60_000_000 <= usage.memory_bytes < 200_000_000
+    assert usage.memory_peak_bytes >= usage.memory_bytes
+    assert 1 <= usage.pids < 10
+    assert usage.io_written_bytes is None or usage.io_written_bytes >= 3_000_000
+
+
+async def test_without_groups_what_a_kernel_uses_is_read_from_its_processes(tmp_path):
+    async with open_bench(tmp_path / "kernels", grouped=False) as bench:
+        made = job(f'sh -c "exit 0"; python3 -c "{HOLD}"')
+        await bench.launch(made)
+        await bench.log_line(made, "held")
+        usage = bench.runtime.usage(made.key)
+        assert 0.2 <= usage.cpu_s < 30
+        assert 60_000_000 <= usage.memory_bytes < 200_000_000
+        assert usage.memory_peak_bytes is None
+        assert 2 <= usage.pids < 10
+        assert bench.runtime.usage(KernelKey("never", 1)) == Usage()

@@ -138,7 +138,7 @@ class SimulatedRuntime:
     async def remove(self, key: KernelKey) -> None:
         self._host.step()
 
-    async def usage(self, key: KernelKey) -> Usage:
+    def usage(self, key: KernelKey) -> Usage:
         return Usage()
 
     async def leftovers(self, known: Sequence[KernelKey]) -> tuple[str, ...]:

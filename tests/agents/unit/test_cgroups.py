@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from services.agents.node.cgroups.detect import detect, mounted, open_v2
-from services.agents.node.cgroups.driver import Limits
+from services.agents.node.cgroups.driver import Limits, Usage
+from services.agents.node.cgroups.files import files_of
 from services.agents.node.cgroups.v1 import CgroupV1
 from services.agents.node.cgroups.v2 import CgroupV2
 
@@ -71,17 +72,40 @@ def test_version_2_reads_its_accounting(tmp_path):
     group = base / "k"
     group.mkdir()
     (group / "cpu.stat").write_text("usage_usec 2500000\nuser_usec 1\n")
-    (group / "memory.current").write_text("4096\n")
+    (group / "memory.current").write_text("40960\n")
+    (group / "memory.peak").write_text("50000\n")
+    (group / "memory.stat").write_text("anon 4096\ninactive_file 36864\nactive_file 1\n")
+    (group / "cgroup.procs").write_text("")
     (group / "pids.current").write_text("3\n")
     (group / "memory.events").write_text("low 0\nhigh 0\nmax 9\noom 2\noom_kill 1\n")
     usage = CgroupV2(base).usage("k")
     assert (usage.cpu_s, usage.memory_bytes, usage.pids, usage.oom_kills) == (2.5, 4096, 3, 1)
+    assert usage.memory_peak_bytes == 50000
+    assert usage.io_read_bytes is None
+
+
+def test_what_a_kernel_of_a_machine_does_not_count_is_unknown_and_not_zero(tmp_path):
+    base = v2_base(tmp_path)
+    (base / "k").mkdir()
+    (base / "k" / "pids.current").write_text("3\n")
+    assert CgroupV2(base).usage("k") == Usage(pids=3)
+
+
+def test_what_processes_move_is_the_sum_of_what_each_tells(tmp_path):
+    for pid, read in ((7, 100), (8, 20)):
+        (tmp_path / str(pid)).mkdir()
+        (tmp_path / str(pid) / "io").write_text(
+            f"rchar: 9\nwchar: 9\nread_bytes: {read}\nwrite_bytes: 5\ncancelled_write_bytes: 1\n"
+        )
+    assert files_of((7, 8, 9), tmp_path) == (120, 10)
+    assert files_of((), tmp_path) == (None, None)
+    assert files_of(tuple(range(65)), tmp_path) == (None, None)
 
 
 def test_a_group_that_is_gone_is_empty_and_uses_nothing(tmp_path):
     driver = CgroupV2(v2_base(tmp_path))
     assert driver.processes("gone") == ()
-    assert driver.usage("gone").memory_bytes == 0
+    assert driver.usage("gone") == Usage()
     assert driver.kill("gone")
     assert driver.remove("gone")
 

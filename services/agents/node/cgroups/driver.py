@@ -30,11 +30,18 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
-    """What a group uses now, and how often the kernel killed in it for want of memory."""
+    """What a kernel uses now; None is what cannot be measured here.
 
-    cpu_s: float = 0.0
-    memory_bytes: int = 0
-    pids: int = 0
+    `memory_bytes` leaves out cached files that have not been used of late, `memory_peak_bytes`
+    counts them. `pids` are processes and threads. Bytes of files are those of the storage itself.
+    """
+
+    cpu_s: float | None = None
+    memory_bytes: int | None = None
+    memory_peak_bytes: int | None = None
+    pids: int | None = None
+    io_read_bytes: int | None = None
+    io_written_bytes: int | None = None
     oom_kills: int = 0
 
 
@@ -61,7 +68,7 @@ class CgroupDriver(Protocol):
         ...
 
     def usage(self, name: str) -> Usage:
-        """Return what the group uses; zeros for a group that is gone."""
+        """Return what the group uses; nothing of a group that is gone."""
         ...
 
     def kill(self, name: str) -> bool:
@@ -84,7 +91,9 @@ class CgroupDriver(Protocol):
 def read_lines(path: Path) -> list[str]:
     """Return the lines of a control file, none when the group is gone."""
     try:
-        return path.read_text(encoding="ascii").splitlines()
+        # Without a buffer: these are read for every kernel at every heartbeat.
+        with path.open("rb", buffering=0) as file:
+            return file.readall().decode("ascii", "replace").splitlines()
     except FileNotFoundError:
         return []
     except OSError as error:
@@ -93,19 +102,29 @@ def read_lines(path: Path) -> list[str]:
         raise
 
 
-def read_number(path: Path) -> int:
-    """Return the number in a control file, zero when the group is gone or has no limit."""
+def read_number(path: Path) -> int | None:
+    """Return the number in a control file; None when there is no such file or no number."""
     lines = read_lines(path)
-    return int(lines[0]) if lines and lines[0].strip().isdigit() else 0
+    return int(lines[0]) if lines and lines[0].strip().isdigit() else None
 
 
-def read_keyed(path: Path, key: str) -> int:
-    """Return the number behind `key` in a control file of `key number` lines, else zero."""
+def find_keyed(path: Path, key: str) -> int | None:
+    """Return the number behind `key` in a control file of `key number` lines, else None."""
     for line in read_lines(path):
         name, _, number = line.partition(" ")
         if name == key:
             return int(number)
-    return 0
+    return None
+
+
+def read_keyed(path: Path, key: str) -> int:
+    """Return the number behind `key` in a control file of `key number` lines, else zero."""
+    return find_keyed(path, key) or 0
+
+
+def less(amount: int | None, part: int) -> int | None:
+    """Return an amount without a part of it that was read a moment later."""
+    return None if amount is None else max(0, amount - part)
 
 
 def read_pids(path: Path) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ from services.agents.node.cgroups.driver import (
     Controller,
     Limits,
     Usage,
+    less,
     quota_us,
     read_keyed,
     read_lines,
@@ -21,6 +22,7 @@ from services.agents.node.cgroups.driver import (
     signal_all,
     write_value,
 )
+from services.agents.node.cgroups.files import files_of
 
 TREES: Final = ("cpu", "cpuacct", "memory", "pids", "freezer")
 KILL_ROUNDS: Final = 5
@@ -93,10 +95,17 @@ class CgroupV1:
         accounting = self._bases.get("cpuacct", none) / name
         memory = self._bases.get("memory", none) / name
         pids = self._bases.get("pids", none) / name
+        cpu_ns = read_number(accounting / "cpuacct.usage")
+        cached = read_keyed(memory / "memory.stat", "total_inactive_file")
+        # What version 1 counts of files leaves out what is written later, so processes are asked.
+        files = files_of(read_pids(self.entry_files(name)[0]))
         return Usage(
-            cpu_s=read_number(accounting / "cpuacct.usage") / 1e9,
-            memory_bytes=read_number(memory / "memory.usage_in_bytes"),
+            cpu_s=None if cpu_ns is None else cpu_ns / 1e9,
+            memory_bytes=less(read_number(memory / "memory.usage_in_bytes"), cached),
+            memory_peak_bytes=read_number(memory / "memory.max_usage_in_bytes"),
             pids=read_number(pids / "pids.current"),
+            io_read_bytes=files.read_bytes,
+            io_written_bytes=files.written_bytes,
             oom_kills=read_keyed(memory / "memory.oom_control", "oom_kill"),
         )
 

@@ -9,6 +9,8 @@ from services.agents.node.cgroups.driver import (
     Controller,
     Limits,
     Usage,
+    find_keyed,
+    less,
     quota_us,
     read_keyed,
     read_lines,
@@ -19,6 +21,7 @@ from services.agents.node.cgroups.driver import (
     signal_all,
     write_value,
 )
+from services.agents.node.cgroups.files import files_of
 
 KILL_ROUNDS: Final = 5
 WANTED: Final[tuple[Controller, ...]] = ("cpu", "memory", "pids")
@@ -67,10 +70,16 @@ class CgroupV2:
     def usage(self, name: str) -> Usage:
         """Read the group's accounting."""
         folder = self._base / name
+        cpu_us = find_keyed(folder / "cpu.stat", "usage_usec")
+        cached = read_keyed(folder / "memory.stat", "inactive_file")
+        files = files_of(read_pids(folder / "cgroup.procs"))
         return Usage(
-            cpu_s=read_keyed(folder / "cpu.stat", "usage_usec") / 1e6,
-            memory_bytes=read_number(folder / "memory.current"),
+            cpu_s=None if cpu_us is None else cpu_us / 1e6,
+            memory_bytes=less(read_number(folder / "memory.current"), cached),
+            memory_peak_bytes=read_number(folder / "memory.peak"),
             pids=read_number(folder / "pids.current"),
+            io_read_bytes=files.read_bytes,
+            io_written_bytes=files.written_bytes,
             oom_kills=read_keyed(folder / "memory.events", "oom_kill"),
         )
 

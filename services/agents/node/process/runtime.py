@@ -17,6 +17,7 @@ from services.agents.node.process.confine import Confinement
 from services.agents.node.process.folder import AttemptFolder
 from services.agents.node.process.launch import make_plan, spawn, wait_gone
 from services.agents.node.process.probe import explain, find_confinement, state_isolation
+from services.agents.node.process.tally import tree_usage
 from services.agents.node.process.tree import children, descendants
 from services.agents.node.runtime import (
     KernelJob,
@@ -229,11 +230,12 @@ class ProcessRuntime:
         """Delete the attempt's folder."""
         await asyncio.to_thread(self._folder(key).remove)
 
-    async def usage(self, key: KernelKey) -> Usage:
-        """Read the group's accounting; zeros without groups."""
-        if self._groups is None:
-            return Usage()
-        return await asyncio.to_thread(self._groups.usage, str(key))
+    def usage(self, key: KernelKey) -> Usage:
+        """Read the group's accounting; without groups, ask the processes."""
+        if self._groups is not None:
+            return self._groups.usage(str(key))
+        keeper = self._folder(key).keeper()
+        return Usage() if keeper is None else tree_usage(keeper)
 
     async def leftovers(self, known: Sequence[KernelKey]) -> tuple[str, ...]:
         """Free groups of kernels that no journal knows."""
