@@ -11,8 +11,8 @@ from math import lcm
 from typing import TypeAlias
 
 from services.scheduler.placement.lanes import OrderKey
-from services.scheduler.placement.ledgers import Needs
 from services.scheduler.placement.queue import Capacity
+from services.scheduler.placement.watchers import Needs
 
 ClaimKey: TypeAlias = tuple[int, int, int, str]
 

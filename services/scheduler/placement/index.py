@@ -129,6 +129,15 @@ class AgentIndex:
         if self.ways.max_containers is not None:
             yield CONTAINERS, MILLI * (shape.kernels // shape.nodes())
 
+    def dearest(self, shape: Shape) -> tuple[str, int]:
+        """Return of which slot a shape asks the largest part, and how much of it on one node."""
+        slot, most, total = "", 0, 1
+        for name, amount in shape.per_node():
+            available = self._totals.get(name, 0)
+            if amount * total > most * available:
+                slot, most, total = name, amount, available
+        return slot, most
+
     def _targets_of(self, shape: Shape) -> tuple[_Target, ...]:
         targets = self._targets.get(shape)
         if targets is None:

@@ -2,7 +2,8 @@
 
 from typing import Protocol, TypeAlias
 
-from services.scheduler.placement.ledgers import Account, Bill, Needs, Watcher
+from services.scheduler.placement.accounts import Account
+from services.scheduler.placement.ledgers import Bill
 from services.scheduler.placement.model import Shape, Waiting
 from services.scheduler.placement.sorted_keys import SortedLine
 
@@ -65,12 +66,12 @@ class Lane:
     def hold(self, account: Account) -> None:
         """Wait for an account."""
         self.held_by = account
-        account.held.setdefault(self.bill.needs, set()).add(self)
+        account.hold(self.bill.needs, self)
 
     def let_go(self) -> None:
         """Wait for no account any more."""
         if self.held_by is not None:
-            _leave(self.held_by.held, self)
+            self.held_by.held.discard(self.bill.needs, self)
             self.held_by = None
 
     def watch(self) -> None:
@@ -81,7 +82,7 @@ class Lane:
     def unwatch(self) -> None:
         """Ask no more."""
         for account in self.accounts:
-            _leave(account.stuck, self)
+            account.stuck.discard(self.bill.needs, self)
 
     def limit_lifted(self) -> None:
         """Note that the limit which holds the lane lets it pass."""
@@ -123,11 +124,3 @@ class Entry:
         """Let others pass no more; what was counted till here is kept."""
         self.tries = self.tries_at(counted)
         self.overtaken = False
-
-
-def _leave(watchers: dict[Needs, set[Watcher]], lane: Lane) -> None:
-    same = watchers.get(lane.bill.needs)
-    if same is not None:
-        same.discard(lane)
-        if not same:
-            del watchers[lane.bill.needs]

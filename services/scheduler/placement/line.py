@@ -7,7 +7,7 @@ tried. One that no agent offers anything for is overtaken at once: no capacity t
 help it. Last in, first out knows no retries: the youngest blocks the older ones until it fits.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from heapq import heapify, heappop, heappush
 
 from services.scheduler.placement.lanes import Entry, Lane, OrderKey
@@ -86,11 +86,9 @@ class Line(WaitingQueue):
         """Note that there is nothing to be tried at all."""
         self._block(None)
 
-    def wake(self, fits: Callable[[Shape], bool]) -> None:
-        """Let shapes be tried again for which `fits` says they might."""
-        woken = [shape for shape in self.parked if fits(shape)]
-        self.parked.difference_update(woken)
-        if woken:
+    def wake(self, shapes: Iterable[Shape]) -> None:
+        """Let shapes be tried again that are parked no more."""
+        if any(True for _ in shapes):
             self.due = True
 
     def look_again(self) -> None:

@@ -80,6 +80,9 @@ class GroupPlanner:
         """Note that an agent has more room than before: wake what might fit there now."""
         if row.agent.agent_id not in self.index.rows:
             return
+        parked = self.queue.parked
+        if not parked:
+            return
         free = dict(zip(self.index.slots, row.free, strict=True))
 
         def may_fit(shape: Shape) -> bool:
@@ -87,7 +90,7 @@ class GroupPlanner:
                 amount <= free.get(name, 0) for name, amount in self.index.needs(shape)
             )
 
-        self.queue.wake(may_fit)
+        self.queue.wake(parked.take(free, may_fit))
 
     def wants_retry(self) -> bool:
         """Tell whether time must pass for someone: a blocked head that may yet be overtaken."""
@@ -117,7 +120,7 @@ class GroupPlanner:
             return None
         places = self.cluster.place(self.index, session.shape, session.kernel_ids)
         if places is None:
-            self.queue.parked.add(session.shape)
+            self.queue.parked.add(session.shape, *self.index.dearest(session.shape))
             return None
         self.ledgers.charge(session.session_id, entry.lane.bill)
         return Placed(session.session_id, places)

@@ -6,12 +6,13 @@ is freed that could hold a part of it. So neither costs a pass anything, however
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Protocol, TypeAlias
 
 from services.scheduler.placement.lanes import Entry, Lane, OrderKey
 from services.scheduler.placement.ledgers import Ledgers
 from services.scheduler.placement.model import Placed, Shape, Waiting
+from services.scheduler.placement.parked import Parked
 
 __all__ = ["Entry", "Pass", "Site", "WaitingQueue"]
 
@@ -43,7 +44,7 @@ class WaitingQueue(ABC):
 
     def __init__(self, group: str, ledgers: Ledgers, site: Site) -> None:
         self.entries: dict[str, Entry] = {}
-        self.parked: set[Shape] = set()
+        self.parked = Parked()
         self.due = False
         self._group = group
         self._ledgers = ledgers
@@ -103,8 +104,8 @@ class WaitingQueue(ABC):
         """Note that there is nothing to be tried at all."""
 
     @abstractmethod
-    def wake(self, fits: Callable[[Shape], bool]) -> None:
-        """Let shapes be tried again for which `fits` says they might."""
+    def wake(self, shapes: Iterable[Shape]) -> None:
+        """Let shapes be tried again that are parked no more."""
 
     @abstractmethod
     def look_again(self) -> None:

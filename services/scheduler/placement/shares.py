@@ -7,12 +7,13 @@ fits nowhere, he waits as a whole, and the next user is asked. Sessions over a l
 that no agent offers anything for, are in nobody's way.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from heapq import heapify, heappop, heappush
 
+from services.scheduler.placement.accounts import Account
 from services.scheduler.placement.fair_order import ClaimKey, FairOrder, Weights
 from services.scheduler.placement.lanes import Entry, Lane, OrderKey
-from services.scheduler.placement.ledgers import Account, Ledgers
+from services.scheduler.placement.ledgers import Ledgers
 from services.scheduler.placement.model import Placed, Shape, Waiting
 from services.scheduler.placement.queue import Pass, Site, WaitingQueue, share_scope
 from services.scheduler.placement.sorted_keys import SortedLine
@@ -83,11 +84,9 @@ class Shares(WaitingQueue):
     def stand_down(self) -> None:
         """Note that there is nothing to be tried at all."""
 
-    def wake(self, fits: Callable[[Shape], bool]) -> None:
-        """Let shapes be tried again for which `fits` says they might."""
-        woken = [shape for shape in self.parked if fits(shape)]
-        self.parked.difference_update(woken)
-        for shape in woken:
+    def wake(self, shapes: Iterable[Shape]) -> None:
+        """Let shapes be tried again that are parked no more."""
+        for shape in shapes:
             self._unblock_all(shape)
 
     def look_again(self) -> None:
