@@ -14,6 +14,7 @@ PIECE_BYTES: Final = 262_144
 WAIT_S: Final = 10.0
 ANSWER_S: Final = 5.0
 FAILURES_MAX: Final = 30
+RESTART_S: Final = 1.0
 TAIL_BYTES: Final = 65_536
 TAIL_PIECES_MAX: Final = 16
 TAIL_ANSWER_S: Final = 1.0
@@ -22,10 +23,14 @@ Kernel = dict[str, Any]
 
 
 class Sight(NamedTuple):
-    """How a kernel stands now. `is_over` says that nothing more will be written."""
+    """How a kernel stands now. `is_over` says that nothing more will be written.
+
+    `is_restarting`: another kernel will follow this one, and write a log of its own.
+    """
 
     kernel: Kernel
     is_over: bool
+    is_restarting: bool = False
 
 
 Look = Callable[[], Awaitable[Sight | None]]
@@ -85,13 +90,16 @@ class KernelLogs:
         """Yield the log as it is written, until the kernel has ended.
 
         `look` tells how the kernel stands (None: it is gone), `pause` waits for that to change or
-        for so many seconds. A node that is away for a while is asked again, a few times.
+        for so many seconds. A node that is away for a while is asked again, a few times. When the
+        kernel is followed by another, after a restart, that one's log comes next.
         """
-        offset, failures = 0, 0
+        offset, failures, kernel_id = 0, 0, ""
         while failures < FAILURES_MAX:
             sight = await look()
             if sight is None:
                 return
+            if sight.kernel["id"] != kernel_id:
+                offset, failures, kernel_id = 0, 0, sight.kernel["id"]
             if sight.kernel["agent_id"] is None:
                 if sight.is_over:
                     return
@@ -108,4 +116,7 @@ class KernelLogs:
             offset = piece.next_offset
             yield piece.data
             if piece.ended and not piece.data:
-                return
+                latest = await look()
+                if latest is None or not (latest.is_restarting or latest.kernel["id"] != kernel_id):
+                    return
+                await pause(RESTART_S)

@@ -32,6 +32,7 @@ class Agenda:
         self._sessions = sessions
         self._hang_timeout_s = hang_timeout_s
         self._since: dict[str, datetime] = {}
+        self._first_ran: dict[str, datetime] = {}
         self._held_until: dict[str, datetime] = {}
         self._planned: dict[str, datetime] = {}
         self._heap: list[tuple[datetime, str]] = []
@@ -55,8 +56,12 @@ class Agenda:
     def entered(self, session: Session, at: datetime) -> None:
         """Note that a session has become what it is at a moment."""
         session_id = session.session_id
+        if session.status == "RESTARTING" and session_id in self._since:
+            # its time goes on to count from when it ran first
+            self._first_ran[session_id] = self._since[session_id]
         self._since[session_id] = at
         if session.status == "RUNNING":
+            self._since[session_id] = self._first_ran.get(session_id, at)
             self._count_in(session)
         else:
             self._count_out(session_id)
@@ -72,6 +77,7 @@ class Agenda:
         session_id = session.session_id
         self._count_out(session_id)
         self._since.pop(session_id, None)
+        self._first_ran.pop(session_id, None)
         self._held_until.pop(session_id, None)
         self._planned.pop(session_id, None)
         if len(self._heap) > 2 * len(self._planned) + SLACK:

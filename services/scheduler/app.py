@@ -7,6 +7,7 @@ from services.scheduler.handlers import SessionHandlers
 from services.scheduler.leadership import Leadership
 from services.scheduler.publisher import Publisher
 from services.scheduler.queue_view import QueueTeller, page
+from services.scheduler.restarts import RestartHandler
 from services.scheduler.scheduler import Scheduler
 from services.scheduler.settings import SchedulerSettings
 from services.scheduler.simulating import Simulator
@@ -22,6 +23,7 @@ from shared.contracts.scheduler import (
     GetPendingQueue,
     PendingQueue,
     ReportKernels,
+    RestartSession,
     SimulateSession,
     TerminateSession,
 )
@@ -123,6 +125,8 @@ async def _serve(
     simulator = Simulator(writer, handlers.judging, runtime.clock)
     runtime.commands.handle(SimulateSession, simulator.handle)
     runtime.commands.handle(TerminateSession, handlers.terminate)
+    restarts = RestartHandler(writer, event_log, scheduler.agents)
+    runtime.commands.handle(RestartSession, restarts.handle)
     runtime.commands.handle(ReportKernels, handlers.report)
     groups = GroupHandlers(writer, lambda: scheduler.limits.policies.scheduler)
     runtime.commands.handle(CreateResourceGroup, groups.handle)

@@ -26,12 +26,14 @@ from services.scheduler.placement.ledgers import Ledgers
 from services.scheduler.placement.model import Agent
 from services.scheduler.placement.planner import GroupPlanner
 from services.scheduler.placement.reasons import Explainer
+from services.scheduler.residents import Residents
 from services.scheduler.waiting_room import Held, WaitingRoom, held_of
 from shared.contracts.base import Event
 from shared.contracts.scheduler import (
     KernelTerminated,
     ResourceGroupEvent,
     SessionEnqueued,
+    SessionRestarted,
     SessionScheduled,
     SessionTerminated,
     SessionTerminating,
@@ -73,7 +75,7 @@ class Books:
         self.sessions: dict[str, Session] = {}
         self.versions: dict[str, int] = {}
         self.names: dict[tuple[str, str], str] = {}
-        self.on_agent: dict[str, set[tuple[str, str]]] = {}
+        self.residents = Residents(self.sessions, self.cluster)
         self.correlations: dict[str, str] = {}
         self.ended: OrderedDict[str, Ended] = OrderedDict()
         self.agenda = Agenda(self.sessions, hang_timeout_s)
@@ -134,16 +136,11 @@ class Books:
 
     def kernels_on(self, agent_id: str) -> Iterator[tuple[Session, Kernel]]:
         """Walk the live kernels that have their place on an agent."""
-        for session_id, kernel_id in tuple(self.on_agent.get(agent_id, ())):
-            session = self.sessions.get(session_id)
-            kernel = session.kernel(kernel_id) if session else None
-            if session is not None and kernel is not None and kernel.is_live:
-                yield session, kernel
+        return self.residents.live_on(agent_id)
 
     def placed(self) -> Iterator[tuple[Session, Kernel]]:
         """Walk all live kernels."""
-        for agent_id in tuple(self.on_agent):
-            yield from self.kernels_on(agent_id)
+        return self.residents.live()
 
     def agents(self) -> Iterator[Agent]:
         """Walk the agents that are known."""
@@ -165,7 +162,7 @@ class Books:
             "held": self.waiting_room.state(),
             "pending": self.pending.state(),
             "charged": self.ledgers.state(),
-            "on_agent": {key: sorted(found) for key, found in self.on_agent.items() if found},
+            "on_agent": self.residents.state(),
         }
 
     def _group_event(self, event: ResourceGroupEvent) -> None:
@@ -204,8 +201,8 @@ class Books:
             self._hold(session)
             if at is not None:
                 self.past.placed(session, at)
-        elif isinstance(event, KernelTerminated):
-            self._release(session_id, event.kernel_id, event.agent_id)
+        elif before and isinstance(event, KernelTerminated | SessionTerminating | SessionRestarted):
+            self._move(before, session)
         if session.is_over:
             is_good = isinstance(event, SessionTerminated) and event.result == "success"
             self._close(session, is_good=is_good)
@@ -238,17 +235,18 @@ class Books:
             # its time had come: only the clock knew
             self._queue_up(held)
         self.queues[session.request.resource_group].planner.scheduled(session.session_id)
-        for kernel in session.kernels:
-            place = kernel.place
-            if place is not None:
-                slots = tuple(sorted(kernel.requested.items()))
-                self.cluster.hold(kernel.kernel_id, place.agent_id, slots, place.devices)
-                here = self.on_agent.setdefault(place.agent_id, set())
-                here.add((session.session_id, kernel.kernel_id))
+        self.residents.settle(session.session_id, session.kernels)
 
-    def _release(self, session_id: str, kernel_id: str, agent_id: str) -> None:
-        self.on_agent.get(agent_id, set()).discard((session_id, kernel_id))
-        row = self.cluster.release(kernel_id)
+    def _move(self, before: Session, after: Session) -> None:
+        """Free the places that kernels have given up, and let others take them over."""
+        stay = {kernel.kernel_id for kernel in after.holders}
+        for kernel in before.holders:
+            if kernel.kernel_id not in stay:
+                self._release(before.session_id, kernel)
+        self.residents.settle(after.session_id, after.holders)
+
+    def _release(self, session_id: str, kernel: Kernel) -> None:
+        row = self.residents.leave(session_id, kernel)
         queue = self.queues.get(row.agent.group) if row else None
         if row is not None and queue is not None:
             queue.planner.freed(row)
@@ -258,9 +256,8 @@ class Books:
         self._settle_dependants(session.session_id, is_good=is_good)
         self.agenda.closed(session)
         self.queues[request.resource_group].planner.withdraw(session.session_id)
-        for kernel in session.kernels:
-            if kernel.is_live and kernel.place is not None:
-                self._release(session.session_id, kernel.kernel_id, kernel.place.agent_id)
+        for kernel in session.holders:
+            self._release(session.session_id, kernel)
         self.ledgers.refund(session.session_id)
         del self.sessions[session.session_id]
         self.correlations.pop(session.session_id, None)

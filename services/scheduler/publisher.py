@@ -13,7 +13,13 @@ from services.scheduler.domain.session import Kernel, Session
 from services.scheduler.specs import SpecMaker
 from shared.contracts.base import Event, Sealed
 from shared.contracts.kernels import KernelPresence, KernelSpec
-from shared.contracts.scheduler import KernelTerminated, SessionScheduled, SessionTerminating
+from shared.contracts.scheduler import (
+    KernelTerminated,
+    SessionRestarted,
+    SessionRestarting,
+    SessionScheduled,
+    SessionTerminating,
+)
 from shared.contracts.subjects import desired_key
 from shared.messaging.desired import DesiredState, DesiredUnavailable
 from shared.observability.health import Check
@@ -25,6 +31,8 @@ log = get_logger(__name__)
 AT_ONCE: Final = 64
 UNHEALTHY_LAG: Final = 1000
 PAUSE_MAX_S: Final = 5.0
+# what changes the wish for every live kernel of a session
+_TURNS: Final = (SessionScheduled, SessionRestarting, SessionRestarted, SessionTerminating)
 
 Key = tuple[str, str]
 
@@ -74,7 +82,7 @@ class Publisher:
     def committed(self, books: Books, events: Iterable[Event]) -> None:
         """Take over what a commit has made true; the books must be as of that commit."""
         for event in events:
-            if isinstance(event, SessionScheduled | SessionTerminating):
+            if isinstance(event, _TURNS):
                 session = books.sessions.get(event.session_id)
                 if session is not None:
                     self._want(session)

@@ -56,7 +56,7 @@ class Reconciler:
             if times < BEATS_TO_BELIEVE:
                 continue
             del self._missing[kernel.kernel_id]
-            if kernel.phase == "reserved" and session.ending is None:
+            if kernel.phase == "reserved" and not session.is_stopping:
                 unheard.append(kernel.kernel_id)
             else:
                 lost.setdefault(session.session_id, []).append(kernel.kernel_id)
@@ -76,6 +76,6 @@ class Reconciler:
 
 
 def _should_be_there(session: Session, kernel: Kernel, at: datetime) -> bool:
-    if kernel.phase == "running" and session.ending is None:
+    if kernel.phase == "running" and not session.is_stopping:
         return kernel.started_at is None or at > kernel.started_at
     return True

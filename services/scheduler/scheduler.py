@@ -19,6 +19,7 @@ from services.scheduler.writer import Decide, Decision, Writer
 from shared.contracts.agents import Heartbeat
 from shared.contracts.base import Event, Meta
 from shared.contracts.kernels import EndReason, KernelSpec
+from shared.contracts.scheduler import SessionRestarted
 from shared.eventlog.log import EventLog
 from shared.eventlog.records import Recorded
 from shared.kernel.clock import Clock
@@ -125,6 +126,7 @@ class Scheduler:
         publisher = self._require_publisher()
         if events:
             publisher.committed(books, events)
+            self._look_after(books, events)
         else:
             self._tell(books)
             publisher.compare_all(books)
@@ -133,6 +135,15 @@ class Scheduler:
             waiting = len(queue.planner.queue) + len(books.waiting_room.of(name))
             _pending.labels(name).set(waiting)
         self._changed()
+
+    def _look_after(self, books: Books, events: Sequence[Event]) -> None:
+        """Give up what starts anew where an agent has lost its memory while it was restarted."""
+        for event in events:
+            if isinstance(event, SessionRestarted) and event.session_id in books.sessions:
+                for place in event.placements:
+                    if self.agents.is_over(place.agent_id, place.incarnation):
+                        lose = self._lose_superseded(place.agent_id)
+                        self._later(lose, f"incarnation of {place.agent_id}")
 
     async def hear(self, beat: Heartbeat) -> None:
         """Compare what a node has with the books, as they are between two commits."""

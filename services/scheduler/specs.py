@@ -20,7 +20,8 @@ class SpecMaker:
 
     def spec(self, session: Session, kernel: Kernel) -> KernelSpec:
         """Return what the node of a placed kernel shall do with it; `environ` is left out."""
-        request, ending, place = session.request, session.ending, kernel.place
+        request, place = session.request, kernel.place
+        ending, stop = session.ending, session.ending or session.restarting
         if place is None:
             raise ValueError(f"kernel {kernel.kernel_id} has no place")
         is_main = kernel is session.main
@@ -30,7 +31,7 @@ class SpecMaker:
             attempt=session.attempt,
             epoch=self._epoch,
             incarnation=place.incarnation,
-            goal="stopped" if ending else "running",
+            goal="stopped" if stop else "running",
             session_type=request.session_type,
             session_name=request.name,
             image=request.image,
@@ -39,7 +40,7 @@ class SpecMaker:
             environ=None,
             resources=kernel.requested,
             devices=place.devices,
-            grace_s=ending.grace_s if ending else 10,
+            grace_s=stop.grace_s if stop else 10,
             forced=ending.forced if ending else False,
             sudo=request.sudo,
             image_auto_pull=self._policies.image_auto_pull,

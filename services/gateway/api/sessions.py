@@ -7,6 +7,7 @@ from litestar import Request, delete, get, post
 from litestar.response import Stream
 from litestar.response.base import ASGIResponse
 
+from services.gateway.actions.session_restart import RestartSessionBody, restart_session
 from services.gateway.actions.sessions import (
     CreateSessionBody,
     create_sessions,
@@ -17,6 +18,7 @@ from services.gateway.actions.sessions import (
 from services.gateway.api.routing import (
     Parameter,
     answer,
+    answer_shown,
     call,
     gateway_of,
     operation,
@@ -34,6 +36,7 @@ from services.gateway.reads.pages import Page
 from services.gateway.reads.queue import PendingDocument, pending_page
 from services.gateway.reads.sessions import SESSIONS
 from services.gateway.session_logs import session_log
+from services.gateway.writes import Written
 from shared.eventlog.records import CommandKey
 from shared.kernel.rejections import Rejection
 
@@ -112,12 +115,35 @@ async def terminate(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
     return respond(await gateway.answers.once(asked, perform))
 
 
+@post(
+    "/v1/sessions/{key:str}/restart",
+    opt=operation("sessions.restart", body=RestartSessionBody, answer=SessionDocument),
+    status_code=200,
+)
+async def restart(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
+    """Restart a running session where it is: its kernels end, and new ones run the command anew.
+
+    Meanwhile it is RESTARTING and keeps its agents and devices. 409: `not_running`,
+    `partly_ended` (a kernel's place is given up already), `agent_away` (try again later).
+    """
+    gateway, asked = plain(request)
+    body = asked.json(RestartSessionBody) if asked.body else RestartSessionBody()
+
+    async def write(once: CommandKey | None) -> Written:
+        return await restart_session(gateway, asked, key, body, once)
+
+    return await answer_shown(gateway, asked, "session.restart", write, SESSIONS, key)
+
+
 @get(
     "/v1/sessions/{key:str}/logs",
     opt=operation("sessions.logs", answer="text/plain", parameters=(_FOLLOW, _KERNEL)),
 )
 async def logs(request: Request[Any, Any, Any], key: str) -> Stream:
-    """Return what a session has written; with `follow=true` also what it goes on to write."""
+    """Return what a session has written; with `follow=true` also what it goes on to write.
+
+    It is the log of the kernel that runs now: a restart begins a new one, which is followed too.
+    """
     gateway, asked = gateway_of(request), call(request)
     parameters = only_parameters(asked.query, "follow", "kernel")
     if isinstance(parameters, Rejection):
@@ -143,4 +169,4 @@ async def list_pending(request: Request[Any, Any, Any]) -> ASGIResponse:
     return answer(found.encode())
 
 
-ROUTES: Final = [create, simulate, terminate, logs, list_pending]
+ROUTES: Final = [create, simulate, restart, terminate, logs, list_pending]

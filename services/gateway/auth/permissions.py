@@ -132,6 +132,7 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
         "sessions.logs": Rule("all", "domain", "own", "none"),
         "sessions.create": Rule("all", "domain", "own", "none"),
         "sessions.simulate": Rule("all", "domain", "own", "none"),
+        "sessions.restart": Rule("all", "domain", "own", "none"),
         "sessions.terminate": Rule("all", "domain", "own", "none"),
         "queue.list": Rule("all", "domain", "none", "all"),
         "events.list": _WATCHERS,

@@ -13,6 +13,7 @@ KernelStatus = Literal[
     "SCHEDULED",
     "PREPARING",
     "RUNNING",
+    "RESTARTING",
     "TERMINATING",
     "TERMINATED",
     "CANCELLED",
@@ -21,7 +22,10 @@ KernelStatus = Literal[
 
 
 class KernelDocument(msgspec.Struct, kw_only=True):
-    """One process group or container of a session; `devices` is device id to amount, by slot."""
+    """One process group or container of a session; `devices` is device id to amount, by slot.
+
+    After a restart it is the one that runs now, under an id of its own.
+    """
 
     id: str
     hostname: str
@@ -38,7 +42,7 @@ class KernelDocument(msgspec.Struct, kw_only=True):
 
 
 class SessionTimes(msgspec.Struct, kw_only=True):
-    """When the session reached the steps of its life."""
+    """When the session reached the steps of its life; a restart is not another start."""
 
     created_at: datetime
     scheduled_at: datetime | None = None

@@ -66,6 +66,8 @@ _IMPLIED: Final[Mapping[type[Event], dict[str, Any]]] = MappingProxyType(
         scheduler.SessionScheduled: {"status": "SCHEDULED"},
         scheduler.SessionPreparing: {"status": "PREPARING"},
         scheduler.SessionStarted: {"status": "RUNNING"},
+        scheduler.SessionRestarting: {"status": "RESTARTING"},
+        scheduler.SessionRestarted: {"status": "SCHEDULED"},
         scheduler.SessionTerminating: {"status": "TERMINATING"},
         scheduler.SessionTerminated: {"status": "TERMINATED"},
         scheduler.SessionCancelled: {"status": "CANCELLED"},

@@ -28,7 +28,7 @@ LIST: Final = ListRule(
     ),
     default_sort="id",
 )
-ON_AGENT: Final = ("SCHEDULED", "PREPARING", "RUNNING", "TERMINATING")
+ON_AGENT: Final = ("SCHEDULED", "PREPARING", "RUNNING", "RESTARTING", "TERMINATING")
 
 
 @get("/agents")

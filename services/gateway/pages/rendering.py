@@ -62,6 +62,13 @@ def _environment(language: str, assets: Assets) -> Environment:
     environment.globals |= {
         "asset": assets.url,
         "htmx_config": Markup(HTMX_CONFIG),  # noqa: S704  # a constant of ours
-        "live_statuses": ("PENDING", "SCHEDULED", "PREPARING", "RUNNING", "TERMINATING"),
+        "live_statuses": (
+            "PENDING",
+            "SCHEDULED",
+            "PREPARING",
+            "RUNNING",
+            "RESTARTING",
+            "TERMINATING",
+        ),
     }
     return environment

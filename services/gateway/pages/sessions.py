@@ -24,7 +24,11 @@ LIST: Final = ListRule(
     (
         TabRule("", N_("All"), ()),
         TabRule("pending", N_("Pending"), ("PENDING",)),
-        TabRule("running", N_("Running"), ("SCHEDULED", "PREPARING", "RUNNING", "TERMINATING")),
+        TabRule(
+            "running",
+            N_("Running"),
+            ("SCHEDULED", "PREPARING", "RUNNING", "RESTARTING", "TERMINATING"),
+        ),
         TabRule("finished", N_("Finished"), ("TERMINATED", "CANCELLED", "ERROR")),
     ),
     default_sort="-created_at",

@@ -1,6 +1,6 @@
 """A session as a document: the pure fold of its stream."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, Final
 
@@ -10,12 +10,16 @@ from services.gateway.documents.sessions import (
     SessionTimes,
 )
 from shared.contracts.scheduler import (
+    KernelPlacement,
+    KernelRequest,
     KernelStarted,
     KernelTerminated,
     SessionCancelled,
     SessionEnqueued,
     SessionFailed,
     SessionPreparing,
+    SessionRestarted,
+    SessionRestarting,
     SessionScheduled,
     SessionStarted,
     SessionStatus,
@@ -25,7 +29,7 @@ from shared.contracts.scheduler import (
 from shared.kernel.slots import add, render_amount, render_slots
 
 OVER: Final = frozenset({"TERMINATED", "CANCELLED", "ERROR"})
-HOLDING: Final = frozenset({"SCHEDULED", "PREPARING", "RUNNING", "TERMINATING"})
+HOLDING: Final = frozenset({"SCHEDULED", "PREPARING", "RUNNING", "RESTARTING", "TERMINATING"})
 
 
 def enqueued(event: SessionEnqueued, at: datetime) -> SessionDocument:
@@ -52,14 +56,7 @@ def enqueued(event: SessionEnqueued, at: datetime) -> SessionDocument:
         cluster_mode=event.cluster_mode,
         resources=render_slots(event.kernels[0].requested) if event.kernels else {},
         requested=render_slots(total),
-        kernels=[
-            KernelDocument(
-                id=kernel.kernel_id,
-                hostname=kernel.hostname,
-                requested=render_slots(kernel.requested),
-            )
-            for kernel in event.kernels
-        ],
+        kernels=[_new_kernel(kernel) for kernel in event.kernels],
         starts_at=event.starts_at,
         depends_on=list(event.depends_on),
         times=SessionTimes(created_at=at),
@@ -68,8 +65,17 @@ def enqueued(event: SessionEnqueued, at: datetime) -> SessionDocument:
     )
 
 
+def _new_kernel(kernel: KernelRequest) -> KernelDocument:
+    return KernelDocument(
+        id=kernel.kernel_id,
+        hostname=kernel.hostname,
+        requested=render_slots(kernel.requested),
+    )
+
+
 def _enter(session: SessionDocument, status: SessionStatus, at: datetime) -> None:
     session.status = status
+    session.status_history.pop(status, None)  # a restart comes by again: the last time counts
     session.status_history[status] = at
 
 
@@ -82,11 +88,15 @@ def _scheduled(session: SessionDocument, event: SessionScheduled, at: datetime) 
     session.attempt = event.attempt
     session.times.scheduled_at = at
     session.times.started_at = None
-    for placement in event.placements:
+    _place(session, event.placements, event.attempt)
+
+
+def _place(session: SessionDocument, places: Iterable[KernelPlacement], attempt: int) -> None:
+    for placement in places:
         kernel = _kernel(session, placement.kernel_id)
         kernel.status = "SCHEDULED"
         kernel.agent_id = placement.agent_id
-        kernel.attempt = event.attempt
+        kernel.attempt = attempt
         kernel.devices = {
             slot: {device: render_amount(slot, amount) for device, amount in devices.items()}
             for slot, devices in placement.devices.items()
@@ -110,7 +120,21 @@ def _kernel_started(session: SessionDocument, event: KernelStarted, _at: datetim
 
 def _started(session: SessionDocument, _event: SessionStarted, at: datetime) -> None:
     _enter(session, "RUNNING", at)
-    session.times.started_at = at
+    if session.times.started_at is None:
+        session.times.started_at = at
+
+
+def _restarting(session: SessionDocument, _event: SessionRestarting, at: datetime) -> None:
+    _enter(session, "RESTARTING", at)
+    for kernel in session.kernels:
+        kernel.status = "RESTARTING"
+
+
+def _restarted(session: SessionDocument, event: SessionRestarted, at: datetime) -> None:
+    _enter(session, "SCHEDULED", at)
+    session.attempt = event.attempt
+    session.kernels = [_new_kernel(kernel) for kernel in event.kernels]
+    _place(session, event.placements, event.attempt)
 
 
 def _terminating(session: SessionDocument, event: SessionTerminating, at: datetime) -> None:
@@ -118,12 +142,14 @@ def _terminating(session: SessionDocument, event: SessionTerminating, at: dateti
     session.status_info = event.reason
     for kernel in session.kernels:
         if kernel.status not in OVER:
-            kernel.status = "TERMINATING"
+            # one that was to be restarted may be gone; only now its place is given up
+            kernel.status = "TERMINATED" if kernel.terminated_at else "TERMINATING"
 
 
 def _kernel_terminated(session: SessionDocument, event: KernelTerminated, _at: datetime) -> None:
     kernel = _kernel(session, event.kernel_id)
-    kernel.status = "TERMINATED"
+    if session.status != "RESTARTING":  # then its place waits for the one that follows
+        kernel.status = "TERMINATED"
     kernel.exit_code = event.exit_code
     kernel.reason = event.reason
     kernel.detail = event.detail
@@ -162,6 +188,8 @@ _STEPS: Final[dict[type, Callable[[SessionDocument, Any, datetime], None]]] = {
     SessionPreparing: _preparing,
     KernelStarted: _kernel_started,
     SessionStarted: _started,
+    SessionRestarting: _restarting,
+    SessionRestarted: _restarted,
     SessionTerminating: _terminating,
     KernelTerminated: _kernel_terminated,
     SessionTerminated: _terminated,

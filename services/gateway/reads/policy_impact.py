@@ -25,7 +25,7 @@ from shared.projections.transactions import snapshot
 
 Change = ChangeKeypairPolicy | ChangeUserPolicy | ChangeProjectPolicy
 SHOWN_MAX: Final = 100
-LIVING: Final = ("PENDING", "SCHEDULED", "PREPARING", "RUNNING", "TERMINATING")
+LIVING: Final = ("PENDING", "SCHEDULED", "PREPARING", "RUNNING", "RESTARTING", "TERMINATING")
 UNSPECIFIED: Final = "default_for_unspecified"
 # their use is not known yet; what the other kinds of policies limit is not known either
 _UNMEASURED: Final = frozenset({"allowed_hosts", "idle_timeout", "max_concurrent_sftp_sessions"})

@@ -41,6 +41,9 @@ def due_at(session: Session, since: datetime, patience_s: float | None) -> datet
         case "TERMINATING":
             grace_s = session.ending.grace_s if session.ending else 0
             return _after(since, grace_s + STOPPING_MAX_S)
+        case "RESTARTING":
+            grace_s = session.restarting.grace_s if session.restarting else 0
+            return _after(since, grace_s + STOPPING_MAX_S)
         case _:
             return None
 
@@ -49,8 +52,8 @@ def overdue(session: Session, at: datetime, is_reachable: Callable[[str], bool])
     """Return what becomes of a session that has stayed what it is for too long.
 
     One that waits is cancelled and one that runs is stopped, gently. One that does not come up is
-    stopped at once, and what is on agents that can't be asked is given up; one that does not end
-    is given up altogether, so that its resources are free for others.
+    stopped at once, and what is on agents that can't be asked is given up; one that does not end,
+    be it to start anew, is given up altogether, so that its resources are free for others.
     """
     session_id = session.session_id
     match session.status:
@@ -64,7 +67,7 @@ def overdue(session: Session, at: datetime, is_reachable: Callable[[str], bool])
             )
             text = "It did not come up in time, and its agent could not be asked."
             return session_rules.stop(session, stop, _hung(session, is_reachable), at, text)
-        case "TERMINATING":
+        case "TERMINATING" | "RESTARTING":
             text = "Its node did not confirm in time that it has ended."
             return session_rules.lose(session, _hung(session, lambda _: False), at, text)
         case _:

@@ -19,6 +19,8 @@ from shared.contracts.scheduler import (
     SessionEnqueued,
     SessionFailed,
     SessionPreparing,
+    SessionRestarted,
+    SessionRestarting,
     SessionScheduled,
     SessionStarted,
     SessionStatus,
@@ -34,6 +36,8 @@ SessionFact = (
     | SessionPreparing
     | KernelStarted
     | SessionStarted
+    | SessionRestarting
+    | SessionRestarted
     | SessionTerminating
     | KernelTerminated
     | SessionTerminated
@@ -45,6 +49,8 @@ _STATUS_AFTER: Final[dict[type[Event], SessionStatus]] = {
     SessionScheduled: "SCHEDULED",
     SessionPreparing: "PREPARING",
     SessionStarted: "RUNNING",
+    SessionRestarting: "RESTARTING",
+    SessionRestarted: "SCHEDULED",
     SessionTerminating: "TERMINATING",
     SessionTerminated: "TERMINATED",
     SessionCancelled: "CANCELLED",
@@ -72,7 +78,10 @@ class Kernel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a session. `attempt` counts placements; `ending` is the wish to end it."""
+    """What is known of a session. `attempt` counts placements; `ending` is the wish to end it.
+
+    While `restarting` is set its kernels end, and their places wait for those that follow them.
+    """
 
     request: SessionEnqueued
     kernels: tuple[Kernel, ...]
@@ -80,6 +89,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int = 0
     has_started: bool = False
     ending: SessionTerminating | None = None
+    restarting: SessionRestarting | None = None
 
     @property
     def session_id(self) -> str:
@@ -92,6 +102,11 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
         return self.status in TERMINAL_STATUSES
 
     @property
+    def is_stopping(self) -> bool:
+        """Tell whether its kernels are asked to end, be it for good or to be followed by others."""
+        return self.ending is not None or self.restarting is not None
+
+    @property
     def total_slots(self) -> Slots:
         """What all its kernels ask for together."""
         return sum_of(self.request)
@@ -100,6 +115,13 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     def main(self) -> Kernel:
         """The kernel whose command is the session's."""
         return self.kernels[0]
+
+    @property
+    def holders(self) -> tuple[Kernel, ...]:
+        """The kernels whose places are reserved: in a restart also of those that are gone."""
+        if self.restarting is not None:
+            return self.kernels
+        return tuple(kernel for kernel in self.kernels if kernel.is_live)
 
     def kernel(self, kernel_id: str) -> Kernel | None:
         """Return one of its kernels."""
@@ -147,8 +169,12 @@ def evolve(state: Session | None, event: SessionFact) -> Session:
             )
         case SessionStarted():
             state = msgspec.structs.replace(state, has_started=True)
+        case SessionRestarting():
+            state = msgspec.structs.replace(state, restarting=event)
+        case SessionRestarted():
+            state = _restarted(state, event)
         case SessionTerminating():
-            state = msgspec.structs.replace(state, ending=event)
+            state = msgspec.structs.replace(state, ending=event, restarting=None)
         case _:
             pass
     status = _STATUS_AFTER.get(type(event))
@@ -162,6 +188,24 @@ def _placed(state: Session, event: SessionScheduled) -> Session:
         for each in state.kernels
     )
     return msgspec.structs.replace(state, attempt=event.attempt, kernels=kernels)
+
+
+def _restarted(state: Session, event: SessionRestarted) -> Session:
+    places = {place.kernel_id: place for place in event.placements}
+    kernels = tuple(
+        Kernel(
+            kernel_id=each.kernel_id,
+            hostname=each.hostname,
+            requested=each.requested,
+            phase="reserved",
+            place=places[each.kernel_id],
+        )
+        for each in event.kernels
+    )
+    # whether it can be made to run is open again
+    return msgspec.structs.replace(
+        state, kernels=kernels, attempt=event.attempt, has_started=False, restarting=None
+    )
 
 
 def _with_kernel(state: Session, kernel_id: str, **changes: object) -> Session:

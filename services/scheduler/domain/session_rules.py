@@ -8,6 +8,8 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Final
 
+from services.scheduler.domain import restarting
+from services.scheduler.domain.grace import grace_problem
 from services.scheduler.domain.session import Kernel, Session, SessionFact, evolve
 from shared.contracts.kernels import EndReason, KernelReport
 from shared.contracts.scheduler import (
@@ -23,9 +25,8 @@ from shared.contracts.scheduler import (
     SessionTerminated,
     SessionTerminating,
 )
-from shared.kernel.rejections import Rejection, invalid
+from shared.kernel.rejections import Rejection
 
-GRACE_MAX_S: Final = 3600
 _ASKED_FOR: Final[Collection[EndReason]] = (
     "user-requested",
     "force-terminated",
@@ -120,10 +121,8 @@ def terminate(
     A pending one is cancelled. Else its nodes are told, and what it holds stays reserved until
     they say that its kernels are gone; forced, those on agents that can't be asked are given up.
     """
-    if not 0 <= grace_s <= GRACE_MAX_S:
-        return invalid(
-            "grace_s", "out_of_range", f"grace_s must be between 0 and {GRACE_MAX_S} seconds."
-        )
+    if (problem := grace_problem(grace_s)) is not None:
+        return problem
     if state.is_over:
         return ()
     reason: EndReason = "force-terminated" if forced else "user-requested"
@@ -173,7 +172,9 @@ def _why(state: Session, seen: KernelReport) -> EndReason:
 
 def _loss(state: Session, reason: EndReason) -> EndReason:
     # a kernel that was being stopped and is gone has done what was asked
-    return reason if state.ending is None else state.ending.reason
+    if state.ending is not None:
+        return state.ending.reason
+    return "user-requested" if state.restarting and reason == "kernel-lost" else reason
 
 
 def _gone(
@@ -212,8 +213,8 @@ def _consequence(state: Session) -> SessionFact | None:
     if state.is_over:
         return None
     if all(kernel.phase == "gone" for kernel in state.kernels):
-        return _end(state)
-    if state.ending is None:
+        return restarting.after_all_are_gone(state) or _end(state)
+    if state.ending is None and state.restarting is None:
         culprit = _who_ends_it(state)
         if culprit is not None:
             return SessionTerminating(
@@ -235,7 +236,7 @@ def _who_ends_it(state: Session) -> Kernel | None:
 
 def _end(state: Session) -> SessionFact:
     main = state.main
-    culprit = _who_ends_it(state) or main
+    culprit = restarting.who_prevents_it(state) or _who_ends_it(state) or main
     reason = state.ending.reason if state.ending else culprit.reason or "self-terminated"
     if reason in _NEVER_CAME_UP and not state.has_started:
         return SessionFailed(

@@ -2,7 +2,8 @@
 
 A session's stream tells its whole life. Statuses: PENDING (enqueued) -> SCHEDULED (agents
 reserved) -> PREPARING (the node has it) -> RUNNING (every kernel runs) -> TERMINATING ->
-TERMINATED, or CANCELLED (never ran) or ERROR (could not be made to run).
+TERMINATED, or CANCELLED (never ran) or ERROR (could not be made to run). A restart leads from
+RUNNING over RESTARTING (its kernels end, its places stay) back to SCHEDULED.
 """
 
 from typing import TypeAlias
@@ -40,11 +41,14 @@ from shared.contracts.scheduler.sessions import (
     KernelStarted,
     KernelTerminated,
     ReportKernels,
+    RestartSession,
     SessionCancelled,
     SessionEnqueued,
     SessionEvent,
     SessionFailed,
     SessionPreparing,
+    SessionRestarted,
+    SessionRestarting,
     SessionResult,
     SessionScheduled,
     SessionsCommand,
@@ -90,6 +94,7 @@ __all__ = [
     "ResourceGroupCreated",
     "ResourceGroupDeleted",
     "ResourceGroupEvent",
+    "RestartSession",
     "SchedulerCommand",
     "SchedulerEvent",
     "SchedulerQuery",
@@ -99,6 +104,8 @@ __all__ = [
     "SessionEvent",
     "SessionFailed",
     "SessionPreparing",
+    "SessionRestarted",
+    "SessionRestarting",
     "SessionResult",
     "SessionScheduled",
     "SessionStarted",

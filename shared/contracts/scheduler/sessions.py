@@ -14,6 +14,7 @@ SessionStatus = Literal[
     "SCHEDULED",
     "PREPARING",
     "RUNNING",
+    "RESTARTING",
     "TERMINATING",
     "TERMINATED",
     "CANCELLED",
@@ -104,6 +105,27 @@ class SessionStarted(SessionEvent, frozen=True, tag="SessionStarted"):
     """Every kernel of the session runs."""
 
 
+class SessionRestarting(SessionEvent, frozen=True, tag="SessionRestarting"):
+    """Every kernel is asked to end and will be followed by the one of its host name in `kernels`.
+
+    Until then the session keeps its places, devices included.
+    """
+
+    kernels: tuple[KernelRequest, ...]
+    grace_s: int = 10
+
+
+class SessionRestarted(SessionEvent, frozen=True, tag="SessionRestarted"):
+    """The former kernels are gone; these take over their places and are to start there.
+
+    `attempt` goes on counting from that of `SessionScheduled`.
+    """
+
+    kernels: tuple[KernelRequest, ...]
+    placements: tuple[KernelPlacement, ...]
+    attempt: int
+
+
 class SessionTerminating(SessionEvent, frozen=True, tag="SessionTerminating"):
     """The session is asked to end; its resources stay reserved until its kernels are gone."""
 
@@ -152,6 +174,8 @@ SessionsEvent: TypeAlias = (
     | SessionPreparing
     | KernelStarted
     | SessionStarted
+    | SessionRestarting
+    | SessionRestarted
     | SessionTerminating
     | KernelTerminated
     | SessionTerminated
@@ -199,6 +223,18 @@ class TerminateSession(Command, frozen=True, tag="TerminateSession"):
     grace_s: int = 10
 
 
+class RestartSession(Command, frozen=True, tag="RestartSession"):
+    """Let a running session's kernels end (grace, then kill) and start anew where they are.
+
+    Refused (409): `not_running`, `partly_ended` when a kernel's place is given up already, and
+    `agent_away` when an agent can't be asked now.
+    """
+
+    SERVICE: ClassVar = "scheduler"
+    session_id: str
+    grace_s: int = 10
+
+
 class ReportKernels(Command, frozen=True, tag="ReportKernels"):
     """Facts from a node; the answer means that they are durable and need not be sent again.
 
@@ -211,4 +247,4 @@ class ReportKernels(Command, frozen=True, tag="ReportKernels"):
     reports: tuple[KernelReport, ...]
 
 
-SessionsCommand: TypeAlias = EnqueueSession | TerminateSession | ReportKernels
+SessionsCommand: TypeAlias = EnqueueSession | RestartSession | TerminateSession | ReportKernels

@@ -139,6 +139,7 @@ TABLE: Final[dict[str, Row]] = {
     "POST /v1/sessions": Row("afaaaaa", {}),
     "POST /v1/sessions/simulate": Row("afaaaaa", {}),
     "DELETE /v1/sessions/{key}": Row("afaahhh"),
+    "POST /v1/sessions/{key}/restart": Row("afaahhh"),
     "GET /v1/sessions/{key}/logs": Row("afaahhh"),
     "GET /v1/sessions/pending": Row("aaaffaf", query="resource_group=default"),
     "PATCH /v1/agents/{key}": SUPERADMIN._replace(body={"schedulable": True}),

@@ -6,6 +6,7 @@ The reckoning here is the obvious one: fold each session by itself, then add up 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 from hypothesis import strategies as st
 
 from shared.contracts.base import Actor, Meta
@@ -18,6 +19,8 @@ from shared.contracts.scheduler import (
     SessionEnqueued,
     SessionFailed,
     SessionPreparing,
+    SessionRestarted,
+    SessionRestarting,
     SessionScheduled,
     SessionStarted,
     SessionTerminated,
@@ -26,7 +29,7 @@ from shared.contracts.scheduler import (
 from shared.eventlog.records import Recorded
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-ENDS = ("run", "cancel", "fail", "kill")
+ENDS = ("run", "cancel", "fail", "kill", "restart", "broken")
 KERNELS_MAX = 3
 
 lives = st.lists(
@@ -91,8 +94,29 @@ def told(session_id, life):
         for kernel_id, agent_id in placed
     ]
     preparing = [scheduled, SessionPreparing(**about), *started]
+    running = [*preparing, SessionStarted(**about)]
+    latter = tuple(
+        KernelRequest(kernel_id=f"{one}-again", hostname=one, requested=life["slots"])
+        for one in kernels
+    )
+    restarting = SessionRestarting(**about, kernels=latter)
+    places = tuple(
+        msgspec.structs.replace(place, kernel_id=kernel.kernel_id)
+        for place, kernel in zip(scheduled.placements, latter, strict=True)
+    )
+    again = [
+        SessionRestarted(**about, kernels=latter, placements=places, attempt=2),
+        SessionStarted(**about),
+        *(
+            msgspec.structs.replace(event, kernel_id=f"{event.kernel_id}-again", attempt=2)
+            for event in gone
+        ),
+    ]
+    broken_off = [*gone[1:], SessionTerminating(**about, **reason), *gone[:1], over]
     rest = {
-        "run": [*preparing, SessionStarted(**about), *gone, over],
+        "restart": [*running, restarting, *gone, *again, over],
+        "broken": [*running, restarting, *broken_off],
+        "run": [*running, *gone, over],
         "kill": [*preparing, SessionTerminating(**about, **reason), *gone, over],
         "fail": [scheduled, SessionFailed(**about, reason="failed-to-start")],
         "cancel": [SessionCancelled(**about, **reason)],
@@ -170,13 +194,21 @@ def charge(counts, enqueued):
 
 
 def still_placed(enqueued, mine):
-    """Return the placements of kernels that have not ended, with what each asked for."""
-    gone = {event.kernel_id for event in mine if isinstance(event, KernelTerminated)}
+    """Return the places that kernels hold, or will take over, with what each asked for."""
+    gone, places, is_restarting = set(), (), False
     for event in mine:
-        if isinstance(event, SessionScheduled):
-            for place, kernel in zip(event.placements, enqueued.kernels, strict=True):
-                if place.kernel_id not in gone:
-                    yield place, kernel.requested
+        match event:
+            case SessionScheduled() | SessionRestarted():
+                gone, places, is_restarting = set(), event.placements, False
+            case SessionRestarting():
+                is_restarting = True
+            case SessionTerminating():
+                is_restarting = False
+            case KernelTerminated():
+                gone.add(event.kernel_id)
+    for place, kernel in zip(places, enqueued.kernels, strict=False):
+        if is_restarting or place.kernel_id not in gone:
+            yield place, kernel.requested
 
 
 def hold(held, there):

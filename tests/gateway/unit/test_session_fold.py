@@ -12,6 +12,8 @@ from shared.contracts.scheduler import (
     SessionCancelled,
     SessionEnqueued,
     SessionPreparing,
+    SessionRestarted,
+    SessionRestarting,
     SessionScheduled,
     SessionStarted,
     SessionTerminated,
@@ -108,6 +110,68 @@ def test_a_whole_life_is_told_in_order():
     assert session.kernels[0].devices == {"cuda.shares": {"0": "0.25"}}
     assert session.times.terminated_at == START + timedelta(seconds=9)
     assert session.modified_at == START + timedelta(seconds=9)
+
+
+LATTER = tuple(
+    msgspec.structs.replace(kernel, kernel_id=f"{kernel.kernel_id}-2")
+    for kernel in ENQUEUED.kernels
+)
+RUNNING = (
+    SessionScheduled(session_id="s1", placements=(placement("k1"), placement("k2")), attempt=1),
+    SessionPreparing(session_id="s1"),
+    run("k1"),
+    run("k2"),
+    SessionStarted(session_id="s1"),
+    SessionRestarting(session_id="s1", kernels=LATTER),
+)
+
+
+def test_a_restart_ends_the_kernels_and_shows_those_that_follow_at_their_places():
+    session = fold(*RUNNING, end("k1", 143))
+    assert session.status == "RESTARTING"
+    assert [(one.status, one.exit_code) for one in session.kernels] == [
+        ("RESTARTING", 143),
+        ("RESTARTING", None),
+    ]
+    restarted = SessionRestarted(
+        session_id="s1",
+        kernels=LATTER,
+        placements=(placement("k1-2"), placement("k2-2")),
+        attempt=2,
+    )
+    session = fold(*RUNNING, end("k1", 143), end("k2", 0), restarted)
+    assert (session.status, session.attempt) == ("SCHEDULED", 2)
+    assert [(one.id, one.hostname, one.exit_code) for one in session.kernels] == [
+        ("k1-2", "main1", None),
+        ("k2-2", "sub1", None),
+    ]
+    assert session.kernels[0].devices == {"cuda.shares": {"0": "0.25"}}
+    after = fold(
+        *RUNNING,
+        end("k1", 143),
+        end("k2", 0),
+        restarted,
+        SessionPreparing(session_id="s1"),
+        SessionStarted(session_id="s1"),
+    )
+    assert after.status == "RUNNING"
+    assert after.times.started_at == START + timedelta(seconds=5)
+    assert list(after.status_history) == [
+        "PENDING",
+        "RESTARTING",
+        "SCHEDULED",
+        "PREPARING",
+        "RUNNING",
+    ]
+
+
+def test_a_restart_that_is_broken_off_gives_up_the_places_of_kernels_that_are_gone():
+    session = fold(
+        *RUNNING,
+        end("k2", 0),
+        SessionTerminating(session_id="s1", reason="user-requested"),
+    )
+    assert [kernel.status for kernel in session.kernels] == ["TERMINATING", "TERMINATED"]
 
 
 def test_a_cancelled_session_never_ran():

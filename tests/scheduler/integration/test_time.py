@@ -7,6 +7,7 @@ import pytest_asyncio
 
 from services.scheduler.domain import session_rules
 from services.scheduler.domain.deadlines import HANG_TIMEOUT_S, STOPPING_MAX_S
+from services.scheduler.domain.restarting import restart
 from services.scheduler.domain.scopes import Ceiling, keypair_scope
 from services.scheduler.writer import Decision
 from shared.testing.clock import FakeClock
@@ -235,3 +236,44 @@ async def test_what_does_not_end_is_given_up_after_its_grace_and_ten_minutes(tim
     await timed.at(10 + 30 + STOPPING_MAX_S)
     assert await timed.status("s1") is None
     assert timed.commits[-1][-1].reason == "user-requested"
+
+
+async def restarting(timed, **more):
+    await timed.enqueue("s1", **more)
+    await timed.seen("s1", "running")
+
+    def decide(books):
+        found = restart(
+            books.sessions["s1"], kernel_ids=("k2",), grace_s=30, is_reachable=lambda _: True
+        )
+        return Decision(found)
+
+    await timed.writer.submit(decide, META)
+
+
+async def test_what_does_not_end_to_start_anew_is_given_up(timed):
+    await restarting(timed)
+    await timed.at(30 + STOPPING_MAX_S - 1)
+    assert await timed.status("s1") == "RESTARTING"
+    await timed.at(30 + STOPPING_MAX_S)
+    assert await timed.status("s1") is None
+    assert timed.commits[-1][-1].reason == "hang-timeout"
+    assert timed.writer.books.cluster.holdings == {}
+
+
+async def test_a_restart_does_not_lengthen_a_life_whoever_leads(timed):
+    ceiling = keypair_scope("AK"), Ceiling({}, lifetime_s=100)
+    timed.writer.books.set_limits(*ceiling)
+    await restarting(timed, access_key="AK")
+    await timed.at(60)
+    await timed.seen("s1", "terminated", exit_code=143)
+    await timed.seen("s1", "running")
+    await timed.at(70)
+    await timed.stop()
+    again = await Timed(timed.log, timed.clock).start()
+    again.writer.books.set_limits(*ceiling)
+    await again.at(29)
+    assert await again.status("s1") == "RUNNING"
+    await again.at(31)
+    assert again.ends() == {"s1": "idle-session-lifetime"}
+    await again.stop()

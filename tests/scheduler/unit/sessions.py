@@ -2,10 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 
-from services.scheduler.domain import session_rules
+from services.scheduler.domain import restarting, session_rules
 from services.scheduler.domain.session import evolve
 from shared.contracts.kernels import KernelReport
 from shared.contracts.scheduler import KernelPlacement, KernelRequest, SessionEnqueued
+from shared.kernel.rejections import Rejection
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -69,9 +70,10 @@ class Life:
         )
 
     def report(self, phase, kernel=0, agent="a1", incarnation="i1", attempt=1, **more):
+        """Have a node report of a kernel, by its number or its id."""
         seen = KernelReport(
             session_id=self.state.session_id,
-            kernel_id=f"{self.state.session_id}.{kernel}",
+            kernel_id=kernel if isinstance(kernel, str) else f"{self.state.session_id}.{kernel}",
             attempt=attempt,
             sequence=len(self.events),
             phase=phase,
@@ -90,6 +92,16 @@ class Life:
                 is_reachable=lambda _: reachable,
             )
         )
+
+    def restart(self, *, grace_s=10, reachable=True):
+        """Restart it; kernel s1.0 is followed by s1.0', that one by s1.0''."""
+        found = restarting.restart(
+            self.state,
+            kernel_ids=tuple(f"{kernel.kernel_id}'" for kernel in self.state.kernels),
+            grace_s=grace_s,
+            is_reachable=lambda _: reachable,
+        )
+        return found if isinstance(found, Rejection) else self.take(found)
 
     def lose(self, *kernels, reason="kernel-lost"):
         lost = {f"{self.state.session_id}.{kernel}": reason for kernel in kernels}

@@ -11,6 +11,8 @@ from services.scheduler.domain.scopes import keypair_scope
 from services.scheduler.domain.session import evolve
 from shared.contracts.scheduler import (
     SessionCancelled,
+    SessionRestarted,
+    SessionRestarting,
     SessionScheduled,
     SessionStarted,
     SessionTerminated,
@@ -26,6 +28,7 @@ STEP = st.one_of(
     st.tuples(st.just("enqueue"), WHICH, st.none() | SECONDS),
     st.tuples(st.just("advance"), WHICH, SECONDS),
     st.tuples(st.just("end"), WHICH, st.none()),
+    st.tuples(st.just("restart"), WHICH, st.none()),
     st.tuples(st.just("pending"), WHICH, LIMIT),
     st.tuples(st.just("lifetime"), WHICH, LIMIT),
     st.tuples(st.just("time"), WHICH, SECONDS),
@@ -39,6 +42,8 @@ def next_event(session):
             return SessionScheduled(session_id=session_id, placements=(), attempt=1)
         case "SCHEDULED":
             return SessionStarted(session_id=session_id)
+        case "RESTARTING":
+            return SessionRestarted(session_id=session_id, kernels=(), placements=(), attempt=2)
         case "RUNNING":
             return SessionTerminating(session_id=session_id, reason="user-requested", grace_s=2)
         case _:
@@ -52,6 +57,7 @@ class World:
         self.sessions = {}
         self.since = {}
         self.held = {}
+        self.first_ran = {}
         self.pending = {}
         self.lifetime = {}
         self.agenda = Agenda(self.sessions, HANG_S)
@@ -72,6 +78,8 @@ class World:
 
     def entered(self, session_id):
         self.since[session_id] = self.now
+        if self.sessions[session_id].status == "RUNNING":
+            self.since[session_id] = self.first_ran.setdefault(session_id, self.now)
         if self.sessions[session_id].status != "PENDING":
             self.held.pop(session_id, None)
         self.agenda.entered(self.sessions[session_id], self.moment(self.now))
@@ -105,6 +113,9 @@ class World:
                     self.held[event.session_id] = self.now + value
                 self.entered(event.session_id)
             case "advance" if session and (event := next_event(session)):
+                self.become(event)
+            case "restart" if session and session.status == "RUNNING":
+                event = SessionRestarting(session_id=session.session_id, kernels=(), grace_s=3)
                 self.become(event)
             case "end" if session:
                 self.close(session)

@@ -2,12 +2,14 @@
 
 from collections import Counter
 
+import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from services.scheduler.books import Books
-from services.scheduler.domain import resource_group, session_rules
+from services.scheduler.domain import deadlines, resource_group, session_rules
+from services.scheduler.domain.restarting import restart
 from services.scheduler.placement.model import Agent
 from shared.contracts.kernels import KernelReport
 from shared.contracts.scheduler import (
@@ -18,9 +20,11 @@ from shared.contracts.scheduler import (
     SessionCancelled,
     SessionEnqueued,
     SessionFailed,
+    SessionRestarted,
     SessionScheduled,
     SessionTerminated,
 )
+from shared.kernel.rejections import Rejection
 from tests.scheduler.unit.sessions import START, enqueued
 
 LAST = (SessionCancelled, SessionFailed, SessionTerminated)
@@ -38,11 +42,26 @@ class Cluster(RuleBasedStateMachine):
         self.sent = []
         self.agents = {}
         self.count = 0
+        self.restarts = []
 
     def take(self, events):
         for event in events:
+            before = self.places_of(event)
             self.books.apply(event)
             self.log.append(event)
+            if isinstance(event, SessionRestarted):
+                self.restarts.append((before, event, self.places_of(event)))
+
+    def places_of(self, event):
+        """Return what the kernels of the event's session hold, in order."""
+        session = self.books.sessions.get(event.key())
+        holdings = self.books.cluster.holdings
+        kernels = session.kernels if session else ()
+        return [
+            msgspec.structs.astuple(holdings[one.kernel_id])
+            for one in kernels
+            if one.kernel_id in holdings
+        ]
 
     def pick(self, found, number):
         found = list(found)
@@ -155,6 +174,28 @@ class Cluster(RuleBasedStateMachine):
                 )
             )
 
+    @rule(number=PICK)
+    def somebody_restarts(self, number):
+        running = [one for one in self.books.sessions.values() if one.status == "RUNNING"]
+        session = self.pick(running, number)
+        if session is None:
+            return
+        found = restart(
+            session,
+            kernel_ids=tuple(f"{kernel.kernel_id}'" for kernel in session.kernels),
+            grace_s=10,
+            is_reachable=lambda agent_id: self.agents[agent_id].alive,
+        )
+        if not isinstance(found, Rejection):
+            self.take(found)
+
+    @rule(number=PICK)
+    def a_stop_takes_too_long(self, number):
+        stopping = [one for one in self.books.sessions.values() if one.is_stopping]
+        session = self.pick(stopping, number)
+        if session is not None:
+            self.take(deadlines.overdue(session, START, lambda _: True))
+
     @rule(agent_id=st.sampled_from(AGENTS), alive=st.booleans(), schedulable=st.booleans())
     def an_agent_changes(self, agent_id, alive, schedulable):
         known = self.agents[agent_id]
@@ -189,14 +230,18 @@ class Cluster(RuleBasedStateMachine):
 
     @invariant()
     def what_is_held_is_what_lives(self):
-        live = {
-            kernel.kernel_id
-            for session in self.books.sessions.values()
-            for kernel in session.kernels
-            if kernel.is_live
-        }
-        assert set(self.books.cluster.holdings) == live
+        sessions = self.books.sessions.values()
+        kernels = [(session, kernel) for session in sessions for kernel in session.kernels]
+        live = {kernel.kernel_id for _, kernel in kernels if kernel.is_live}
+        kept = {kernel.kernel_id for session, kernel in kernels if session.restarting}
+        assert set(self.books.cluster.holdings) == live | kept
         assert {kernel.kernel_id for _, kernel in self.books.placed()} == live
+
+    @invariant()
+    def who_restarts_keeps_its_place(self):
+        for before, event, after in self.restarts:
+            assert isinstance(event, SessionRestarted)
+            assert after == before
 
     @invariant()
     def no_kernel_starts_or_ends_twice(self):

@@ -14,6 +14,7 @@ COMMANDS = "services.gateway.cli.commands"
         "list": (f"{COMMANDS}.session_list:list_sessions", "List sessions."),
         "show": (f"{COMMANDS}.session_show:show", "Show one session in full."),
         "logs": (f"{COMMANDS}.session_logs:logs", "Print what a session writes."),
+        "restart": (f"{COMMANDS}.session_restart:restart", "Restart running sessions in place."),
         "terminate": (f"{COMMANDS}.session_terminate:terminate", "End sessions."),
     },
 )

@@ -8,7 +8,7 @@ from services.gateway.cli.api import cli_of, connect
 from services.gateway.cli.output import age, print_json, print_table, slots
 from services.gateway.cli.settings import json_option
 
-LIVE = ("PENDING", "SCHEDULED", "PREPARING", "RUNNING", "TERMINATING")
+LIVE = ("PENDING", "SCHEDULED", "PREPARING", "RUNNING", "RESTARTING", "TERMINATING")
 
 
 @click.command("list")
