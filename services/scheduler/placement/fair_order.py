@@ -1,20 +1,24 @@
 """The order of shares: who comes before whom when every session finds room in its turn.
 
 A user's share only grows as his sessions get their places, so each of them has a fixed place among
-those of the others, and the queue is the merger of one sorted line a user.
+those of the others, and the queue is the merger of one sorted line a user. A page of it is found
+without walking there: by guessing the share, then the turn, up to which so many stand.
 """
 
-from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from heapq import heapify, heappop, heapreplace
 from math import lcm
-from typing import TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
+from services.scheduler.placement.fair_line import Standing
 from services.scheduler.placement.lanes import OrderKey
 from services.scheduler.placement.queue import Capacity
 from services.scheduler.placement.watchers import Needs
 
 ClaimKey: TypeAlias = tuple[int, int, int, str]
+
+NEVER: Final = 1 << 200  # a turn behind all
+NEAR: Final = 512  # so many are walked past rather than guessed at again
 
 
 class Weights:
@@ -22,7 +26,7 @@ class Weights:
 
     def __init__(self) -> None:
         self._capacity: Capacity = ()
-        self._weights: tuple[tuple[str, int], ...] = ()
+        self.weights: tuple[tuple[str, int], ...] = ()
 
     def follow(self, capacity: Capacity) -> bool:
         """Take over what there is in all; tell whether that is something else than before."""
@@ -30,13 +34,13 @@ class Weights:
             return False
         self._capacity = capacity
         common = lcm(*(amount for _, amount in capacity if amount > 0))
-        self._weights = tuple((slot, common // amount) for slot, amount in capacity if amount > 0)
+        self.weights = tuple((slot, common // amount) for slot, amount in capacity if amount > 0)
         return True
 
     def share(self, used: dict[str, int]) -> int:
         """Return the dominant share of what is used, in units of the weights."""
         most = 0
-        for slot, weight in self._weights:
+        for slot, weight in self.weights:
             amount = used.get(slot)
             if amount and amount * weight > most:
                 most = amount * weight
@@ -55,78 +59,138 @@ class Weights:
         return keys
 
 
-class FairOrder:
-    """The lines of all users; a page costs what there are users, not what there is before it."""
+class _Stretches(NamedTuple):
+    """A stretch of each of some lines: the places from a low one to before a high one."""
 
-    def __init__(self) -> None:
-        self._lines: dict[str, list[ClaimKey]] = {}
+    lines: list[Standing]
+    lows: list[int]
+    highs: list[int]
 
-    def put(self, user: str, line: list[ClaimKey]) -> None:
-        """Take over a user's line, in ascending order."""
-        self._lines[user] = line
+    def add(self, line: Standing, low: int, high: int) -> None:
+        """Add the stretch of one more line."""
+        self.lines.append(line)
+        self.lows.append(low)
+        self.highs.append(high)
 
-    def drop(self, user: str) -> None:
-        """Forget a user."""
-        self._lines.pop(user, None)
+    def size(self) -> int:
+        """Return how many places there are."""
+        return sum(self.highs) - sum(self.lows)
 
-    def all(self) -> list[ClaimKey]:
-        """Return all keys in order."""
-        return sorted(key for line in self._lines.values() for key in line)
-
-    def page(self, offset: int, limit: int) -> list[ClaimKey]:
-        """Return up to `limit` keys from the one at `offset` (from 0) on."""
-        lines = list(self._lines.values())
-        starts = _split(lines, offset)
-        heads = [
-            (line[at], line, at) for line, at in zip(lines, starts, strict=True) if at < len(line)
-        ]
-        heapify(heads)
-        found: list[ClaimKey] = []
-        while heads and len(found) < limit:
-            key, line, at = heads[0]
-            found.append(key)
-            if at + 1 < len(line):
-                heapreplace(heads, (line[at + 1], line, at + 1))
-            else:
-                heappop(heads)
-        return found
+    def some(self) -> Iterator[tuple[Standing, int, int]]:
+        """Walk the stretches that have places."""
+        for line, low, high in zip(*self, strict=True):
+            if low < high:
+                yield line, low, high
 
 
-def _split(lines: list[list[ClaimKey]], count: int) -> list[int]:
-    """Return how many keys of each line are among the first `count` of all.
+class _Measure(NamedTuple):
+    """What places are told apart by, ascending in each line: its value, and where it is passed."""
 
-    Every step halves what is left of the lines whose middles lie on the wrong side of the median.
+    value: Callable[[Standing, int], int]
+    beyond: Callable[[Standing, int, int, int], int]
+
+
+_SHARE: Final = _Measure(Standing.share, Standing.share_beyond)
+_TURN: Final = _Measure(Standing.turn, Standing.turn_beyond)
+
+
+def page(lines: Iterable[Standing], offset: int, limit: int, near: int = NEAR) -> list[str]:
+    """Return the ids of up to `limit` sessions from the one at `offset` (from 0) on."""
+    of_priority: dict[int, _Stretches] = {}
+    for line in lines:
+        low, end = line.begin, len(line.keys)
+        while low < end:
+            priority = line.keys[low][0]
+            high = end if line.keys[-1][0] == priority else line.turn_beyond(NEVER, low, end)
+            stretches = of_priority.get(priority)
+            if stretches is None:
+                stretches = of_priority[priority] = _Stretches([], [], [])
+            stretches.add(line, low, high)
+            low = high
+    found: list[str] = []
+    for priority in sorted(of_priority):
+        stretches = of_priority[priority]
+        size = stretches.size()
+        if offset < size and len(found) < limit:
+            found.extend(_page(stretches, offset, limit - len(found), near))
+        offset = max(offset - size, 0)
+    return found
+
+
+def _page(stretches: _Stretches, offset: int, limit: int, near: int) -> list[str]:
+    """Return a page of those of one priority."""
+    before, level = _narrowed(stretches, offset, _SHARE, near)
+    if offset - before > near:
+        # so many have the same share: among them the turn decides
+        more, level = _narrowed(level, offset - before, _TURN, near)
+        before += more
+    return _merged(stretches._replace(lows=level.lows), offset - before, limit)
+
+
+def _narrowed(
+    stretches: _Stretches, offset: int, measure: _Measure, near: int
+) -> tuple[int, _Stretches]:
+    """Return how many surely stand before the one at `offset`, and the stretches it is among.
+
+    It is near then, or all places of the stretches are alike in what is measured.
     """
-    low = [0] * len(lines)
-    high = [len(line) for line in lines]
-    if count >= sum(high):
-        return high
-    while True:
-        middles = sorted(
-            (line[(low[at] + high[at]) // 2], high[at] - low[at])
-            for at, line in enumerate(lines)
-            if low[at] < high[at]
-        )
-        if not middles:
-            return low
-        pivot = _median(middles)
-        cuts = [bisect_left(line, pivot, low[at], high[at]) for at, line in enumerate(lines)]
-        before = sum(cuts)
-        if before == count:
-            return cuts
-        if before > count:
-            high = cuts
-            continue
-        low = [
-            cut + 1 if cut < high[at] and lines[at][cut] == pivot else cut
-            for at, cut in enumerate(cuts)
+    lines, lows, highs = stretches
+    size = stretches.size()
+    before = 0
+    if offset <= near:
+        return before, stretches
+    least = min(measure.value(line, low) for line, low, _ in stretches.some()) - 1
+    most = max(measure.value(line, high - 1) for line, _, high in stretches.some())
+    is_slow = False
+    while offset - before > near and most - least > 1:
+        if is_slow:
+            guess = _middle(_Stretches(lines, lows, highs), measure)
+        else:
+            guess = least + (most - least) * (offset - before - near // 2) // size
+        guess = max(min(guess, most - 1), least + 1)
+        beyond = measure.beyond
+        cuts = [
+            beyond(line, guess, low, high) if low < high else low
+            for line, low, high in zip(lines, lows, highs, strict=True)
         ]
+        passed = sum(cuts) - sum(lows)
+        if passed <= offset - before:
+            least, lows, before, left = guess, cuts, before + passed, size - passed
+        else:
+            most, highs, left = guess, cuts, passed
+        is_slow, size = left * 2 > size, left
+    return before, _Stretches(lines, lows, highs)
 
 
-def _median(middles: list[tuple[ClaimKey, int]]) -> ClaimKey:
+def _middle(stretches: _Stretches, measure: _Measure) -> int:
+    """Return a value that a good part is below and a good part above: the middle of middles."""
+    middles = sorted(
+        (measure.value(line, (low + high) // 2), high - low) for line, low, high in stretches.some()
+    )
     half = sum(weight for _, weight in middles) // 2
-    for key, weight in middles:
+    for value, weight in middles:
         half -= weight
         if half < 0:
-            return key
+            return value
     return middles[-1][0]
+
+
+def _merged(stretches: _Stretches, skip: int, limit: int) -> list[str]:
+    """Walk on from where each line stands; return the ids of `limit` after the first `skip`."""
+    heads = [
+        (line.share(low), line.keys[low], line, low, high) for line, low, high in stretches.some()
+    ]
+    heapify(heads)
+    found: list[str] = []
+    while heads and len(found) < limit:
+        _, key, line, at, high = heads[0]
+        if skip:
+            skip -= 1
+        else:
+            found.append(key[2])
+        at += 1
+        if at < high:
+            heapreplace(heads, (line.share(at), line.keys[at], line, at, high))
+        else:
+            heappop(heads)
+    return found

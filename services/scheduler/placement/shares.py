@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from heapq import heapify, heappop, heappush
 
 from services.scheduler.placement.accounts import Account
-from services.scheduler.placement.fair_order import ClaimKey, FairOrder, Weights
+from services.scheduler.placement.fair_line import FairLine
+from services.scheduler.placement.fair_order import ClaimKey, Weights, page
 from services.scheduler.placement.lanes import Entry, Lane, OrderKey
 from services.scheduler.placement.ledgers import Ledgers
 from services.scheduler.placement.model import Placed, Shape, Waiting
@@ -22,7 +23,7 @@ from services.scheduler.placement.sorted_keys import SortedLine
 class _Claimant:
     """A user with all that waits, the first of each lane in line, and where he stands."""
 
-    __slots__ = ("account", "blocked", "heads", "key", "lanes")
+    __slots__ = ("account", "blocked", "heads", "key", "lanes", "line")
 
     def __init__(self, account: Account) -> None:
         self.account = account
@@ -30,6 +31,7 @@ class _Claimant:
         self.heads: SortedLine[OrderKey] = SortedLine()
         self.blocked: Entry | None = None
         self.key: ClaimKey | None = None
+        self.line = FairLine()
 
 
 class Shares(WaitingQueue):
@@ -38,8 +40,6 @@ class Shares(WaitingQueue):
     def __init__(self, group: str, ledgers: Ledgers, site: Site) -> None:
         super().__init__(group, ledgers, site)
         self._weights = Weights()
-        self._order = FairOrder()
-        self._unordered: set[str] = set()
         self._claimants: dict[str, _Claimant] = {}
         self._ready: list[tuple[ClaimKey, str]] = []
         self._blocked: dict[Shape, set[str]] = {}
@@ -118,26 +118,23 @@ class Shares(WaitingQueue):
 
     def page(self, offset: int, limit: int) -> list[Entry]:
         """Return entries in the order of their turns, from the one at `offset` (from 0)."""
-        return [self.entries[key[3]] for key in self._in_order().page(offset, limit)]
+        self._weigh()
+        weights = self._weights.weights
+        lines = [
+            claimant.line.standing(claimant.lanes, claimant.account.used, weights)
+            for claimant in self._claimants.values()
+        ]
+        return [self.entries[session_id] for session_id in page(lines, offset, limit)]
 
     def __iter__(self) -> Iterator[Entry]:
         """Walk all entries in order."""
-        for key in self._in_order().all():
-            yield self.entries[key[3]]
-
-    def _in_order(self) -> FairOrder:
-        """Return the order as it is when everybody finds room."""
         self._weigh()
-        self._unordered.update(self._users[scope] for scope in self._touched)
-        for user in self._unordered:
-            claimant = self._claimants.get(user)
-            if claimant is None:
-                self._order.drop(user)
-                continue
+        order: list[ClaimKey] = []
+        for claimant in self._claimants.values():
             claims = sorted((key, lane.bill.needs) for lane in claimant.lanes for key in lane.fresh)
-            self._order.put(user, self._weights.claims(claimant.account.used, claims))
-        self._unordered.clear()
-        return self._order
+            order.extend(self._weights.claims(claimant.account.used, claims))
+        for key in sorted(order):
+            yield self.entries[key[3]]
 
     def _weigh(self) -> None:
         """Follow what there is in all: when that is something else, so is every share."""
@@ -153,9 +150,7 @@ class Shares(WaitingQueue):
     def _next(self) -> str | None:
         """Return the user who is next, None when nobody is."""
         for scope in self._touched:
-            user = self._users[scope]
-            self._unordered.add(user)
-            self._rank(user)
+            self._rank(self._users[scope])
         self._touched.clear()
         ready = self._ready
         while ready:
@@ -231,7 +226,7 @@ class Shares(WaitingQueue):
         claimant = self._claimant(entry.lane.user)
         lane = entry.lane
         claimant.lanes.add(lane)
-        self._unordered.add(lane.user)
+        claimant.line.came(entry.key, lane.bill.needs)
         first = lane.fresh.first()
         lane.fresh.add(entry.key)
         if lane.is_shown and (first is None or entry.key < first):
@@ -254,7 +249,7 @@ class Shares(WaitingQueue):
         claimant = self._claimants[lane.user]
         if entry is claimant.blocked:
             self._unblock(lane.user, claimant)
-        self._unordered.add(lane.user)
+        claimant.line.left(entry.key)
         was_first = lane.fresh.first() == entry.key
         lane.fresh.remove(entry.key)
         following = lane.fresh.first()

@@ -1,0 +1,111 @@
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.scheduler.placement.cluster import Cluster
+from services.scheduler.placement.fair_line import FairLine
+from services.scheduler.placement.fair_order import Weights, page
+from services.scheduler.placement.model import Agent, GroupOptions, Waiting, shape_of
+from services.scheduler.placement.planner import GroupPlanner
+
+SLOTS = ("cpu", "mem", "gpu")
+AMOUNTS = st.dictionaries(st.sampled_from(SLOTS), st.integers(1, 4))
+CAPACITY = st.dictionaries(st.sampled_from(SLOTS), st.integers(1, 60))
+SESSIONS = st.lists(
+    st.tuples(st.integers(0, 4), st.sampled_from((0, 0, 5)), st.integers(0, 9), AMOUNTS),
+    max_size=40,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    capacity=CAPACITY,
+    sessions=SESSIONS,
+    used=st.lists(AMOUNTS, min_size=5, max_size=5),
+    near=st.integers(0, 3),
+    limit=st.integers(1, 7),
+)
+def test_a_page_is_that_of_all_sessions_sorted_however_near_is_guessed(
+    capacity, sessions, used, near, limit
+):
+    weights = Weights()
+    weights.follow(tuple(sorted(capacity.items())))
+    lines = [FairLine() for _ in used]
+    claims = [[] for _ in used]
+    for number, (user, priority, turn, needs) in enumerate(sessions):
+        key = (-priority, turn, f"s{number:02}")
+        lines[user].came(key, tuple(needs.items()))
+        claims[user].append((key, tuple(needs.items())))
+    keys = [
+        claim
+        for held, mine in zip(used, claims, strict=True)
+        for claim in weights.claims(held, sorted(mine))
+    ]
+    order = [session_id for *_, session_id in sorted(keys)]
+    standings = [
+        line.standing((), held, weights.weights) for line, held in zip(lines, used, strict=True)
+    ]
+    for offset in range(len(order) + 1):
+        assert page(standings, offset, limit, near) == order[offset : offset + limit]
+
+
+STEPS = st.one_of(
+    st.tuples(st.just("come"), st.integers(0, 2), st.sampled_from((0, 5)), st.integers(1, 4)),
+    st.tuples(st.just("many"), st.integers(0, 2), st.integers(1, 90), st.integers(1, 4)),
+    st.tuples(st.just("go"), st.integers(0, 500)),
+    st.tuples(st.just("place"), st.integers(1, 60)),
+    st.tuples(st.just("end"), st.integers(0, 500)),
+    st.tuples(st.just("look"), st.integers(0, 200)),
+)
+
+
+class Group:
+    """A queue by shares whose sessions come, go, get places and end."""
+
+    def __init__(self):
+        self.cluster = Cluster()
+        self.planner = GroupPlanner(GroupOptions("default", scheduler="drf"), self.cluster)
+        for number in range(3):
+            capacity = {"cpu": 20 + number, "mem": 7}
+            self.cluster.put(Agent(f"a{number}", "default", "x86_64", capacity))
+        self.turn = 0
+        self.live = []
+
+    def come(self, user, priority, amount):
+        self.turn += 1
+        slots = {"cpu": amount} if amount % 2 else {"cpu": 1, "mem": amount}
+        shape = shape_of(slots, "img", "x86_64", 1, "single-node")
+        name = f"s{self.turn}"
+        self.planner.enqueue(Waiting(name, priority, self.turn, shape, (name,), f"u{user}"))
+
+    def many(self, user, number, amount):
+        for _ in range(number):
+            self.come(user, 0, amount)
+
+    def go(self, pick):
+        waiting = sorted(self.planner.queue.entries)
+        if waiting:
+            self.planner.withdraw(waiting[pick % len(waiting)])
+
+    def place(self, limit):
+        self.live.extend(one.session_id for one in self.planner.run(limit).placed)
+
+    def end(self, pick):
+        if self.live:
+            name = self.live.pop(pick % len(self.live))
+            self.planner.freed(self.cluster.release(name))
+            self.planner.ledgers.refund(name)
+
+    def look(self, offset):
+        order = [entry.session.session_id for entry in self.planner.queue]
+        shown = self.planner.queue.page(offset, 20)
+        assert [entry.session.session_id for entry in shown] == order[offset : offset + 20]
+
+
+@settings(max_examples=80, deadline=None)
+@given(steps=st.lists(STEPS, max_size=30))
+def test_pages_follow_whoever_comes_goes_gets_a_place_or_ends(steps):
+    group = Group()
+    for kind, *arguments in steps:
+        getattr(group, kind)(*arguments)
+    for offset in (0, 1, 7, 50):
+        group.look(offset)
