@@ -9,7 +9,7 @@ from itertools import accumulate
 from typing import Final, NamedTuple
 
 from services.scheduler.placement.lanes import Lane, OrderKey
-from services.scheduler.placement.accounts import Needs
+from services.scheduler.placement.watchers import Needs
 
 SPARE: Final = 64
 MOVES_PER_STEP: Final = 16  # so many are moved up or down in the time of one step of ours
