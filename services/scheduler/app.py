@@ -7,6 +7,8 @@ from services.scheduler.handlers import SessionHandlers
 from services.scheduler.leadership import Leadership
 from services.scheduler.publisher import Publisher
 from services.scheduler.queue_view import QueueTeller, page
+from services.scheduler.replay_asking import ReplayDesk
+from services.scheduler.replays import Replays
 from services.scheduler.restarts import RestartHandler
 from services.scheduler.scheduler import Scheduler
 from services.scheduler.settings import SchedulerSettings
@@ -22,6 +24,7 @@ from shared.contracts.scheduler import (
     EnqueueSession,
     GetPendingQueue,
     PendingQueue,
+    ReplayQueue,
     ReportKernels,
     RestartSession,
     SimulateSession,
@@ -137,12 +140,30 @@ async def _serve(
         return await writer.read(lambda books: page(books, query, writer.position))
 
     await runtime.queries.answer(GetPendingQueue, pending)
+    await _serve_replays(runtime, scheduler, writer)
     await telemetry.subscribe(runtime.nats, all_heartbeats(), Heartbeat, scheduler.hear)
 
     async def reconnected() -> None:
         scheduler.compare_all()
 
     on_reconnect(runtime.nats, reconnected)
+
+
+async def _serve_replays(runtime: ServiceRuntime, scheduler: Scheduler, writer: Writer) -> None:
+    settings = runtime.settings
+    if not isinstance(settings, SchedulerSettings):
+        raise TypeError("the scheduler needs its own settings")
+    desk = ReplayDesk(
+        writer,
+        scheduler.agents_past,
+        scheduler.limits,
+        runtime.clock,
+        database_url=settings.database_url,
+        retry_s=settings.scheduler_retry_s,
+    )
+    replays = Replays(desk.order)
+    runtime.on_stop(replays.stop)
+    await runtime.queries.answer(ReplayQueue, replays.answer)
 
 
 def main() -> int:

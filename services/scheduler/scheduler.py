@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
+from services.scheduler.agents_past import AgentsPast
 from services.scheduler.agents_view import AgentsView
 from services.scheduler.batch import SCHEDULER
 from services.scheduler.books import Books
@@ -47,6 +48,7 @@ class Scheduler:
         self._clock = clock
         self._hang_timeout_s = hang_timeout_s
         self.agents = AgentsView()
+        self.agents_past = AgentsPast()
         self.users = UsersView()
         self.limits = LimitsView()
         self._reconciler = Reconciler()
@@ -67,7 +69,7 @@ class Scheduler:
         """Take in an event of another service."""
         event = recorded.event
         if source == "agents":
-            self._learn_of_agents(event)
+            self._learn_of_agents(recorded)
             return
         if source == "users":
             self.users.apply(event)
@@ -81,11 +83,12 @@ class Scheduler:
         # what is allowed to start now starts now
         self._writer.poke()
 
-    def _learn_of_agents(self, event: Event) -> None:
-        agent_id = self.agents.apply(event)
+    def _learn_of_agents(self, recorded: Recorded) -> None:
+        agent_id = self.agents.apply(recorded.event)
         if agent_id is None:
             return
         agent = self.agents.agents[agent_id]
+        self.agents_past.changed(agent, recorded.recorded_at)
         log.debug("agent_learned", agent_id=agent_id, incarnation=agent.incarnation)
         if self._writer is None:
             return

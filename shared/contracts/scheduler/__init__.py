@@ -28,7 +28,6 @@ from shared.contracts.scheduler.queue import (
     QueueChanged,
     QueueEntry,
     Reason,
-    SchedulerQuery,
     Violation,
 )
 from shared.contracts.scheduler.sessions import (
@@ -66,6 +65,16 @@ from shared.contracts.scheduler.simulation import (
     SimulateSession,
     Simulation,
 )
+from shared.contracts.scheduler.what_if import (
+    Comparison,
+    QueueReplay,
+    ReplayFigures,
+    ReplayNote,
+    ReplayQueue,
+    UserWaits,
+    Variation,
+    WaitingTimes,
+)
 
 __all__ = [
     "ALL_SESSION_TYPES",
@@ -74,6 +83,7 @@ __all__ = [
     "AgentSelection",
     "ChangeResourceGroup",
     "ClusterMode",
+    "Comparison",
     "CreateResourceGroup",
     "DeleteResourceGroup",
     "EnqueueSession",
@@ -88,7 +98,11 @@ __all__ = [
     "PendingQueue",
     "QueueChanged",
     "QueueEntry",
+    "QueueReplay",
     "Reason",
+    "ReplayFigures",
+    "ReplayNote",
+    "ReplayQueue",
     "ReportKernels",
     "ResourceGroupChanged",
     "ResourceGroupCreated",
@@ -119,8 +133,12 @@ __all__ = [
     "SimulatedSession",
     "Simulation",
     "TerminateSession",
+    "UserWaits",
+    "Variation",
     "Violation",
+    "WaitingTimes",
 ]
 
 SchedulerEvent: TypeAlias = GroupEvent | SessionsEvent
+SchedulerQuery: TypeAlias = GetPendingQueue | ReplayQueue
 SchedulerCommand: TypeAlias = GroupCommand | SessionsCommand | SimulateSession

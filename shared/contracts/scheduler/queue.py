@@ -1,7 +1,7 @@
 """The pending queue as others see it: why each session waits, a page on demand, telemetry."""
 
 from datetime import datetime
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -35,9 +35,6 @@ class GetPendingQueue(Query, frozen=True, tag="GetPendingQueue"):
     resource_group: str
     offset: int = 0
     limit: int = 20
-
-
-SchedulerQuery: TypeAlias = GetPendingQueue
 
 
 class QueueEntry(msgspec.Struct, frozen=True, kw_only=True):
