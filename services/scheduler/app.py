@@ -78,7 +78,7 @@ async def _lead(
     *,
     retry_s: float,
 ) -> None:
-    leadership = Leadership(event_log)
+    leadership = Leadership(event_log, runtime.settings.database_url, runtime.clock)
     epoch = await leadership.win()
     runtime.background("leadership", leadership.keep())
     # judging with half of what is known of agents would refuse what is fine
@@ -92,6 +92,7 @@ async def _lead(
         epoch=epoch,
         refold=scheduler.fold,
         committed=scheduler.committed,
+        confirm=leadership.confirm,
         clock=runtime.clock,
         retry_s=retry_s,
     )
@@ -100,6 +101,7 @@ async def _lead(
     publisher = Publisher(
         desired,
         SpecMaker(runtime.keyring(), epoch, scheduler.limits.policies),
+        confirm=leadership.confirm,
         broken=scheduler.cannot_start,
         lost=scheduler.compare_all,
     )

@@ -1,99 +1,104 @@
-"""One scheduler leads: an advisory lock says which, an epoch in the database holds it to that.
+"""One scheduler leads: a place says which, an epoch in the database holds it to that.
 
-The lock is how a successor learns that the place is free. What makes it safe is the epoch: every
-append carries it, and the database refuses one that is over, also from a leader that slept.
+The place is how a successor learns that it is free, or that who has it is silent. What makes it
+safe is the epoch: every append carries it, and the database refuses one that is over, also from a
+leader that slept. What is not an append asks `confirm` first.
 """
 
 import asyncio
-from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
-import asyncpg
-
+from services.scheduler.place import Place
 from shared.eventlog.log import EventLog
-from shared.eventlog.outcomes import LogUnavailable
+from shared.eventlog.outcomes import LogUnavailable, StaleEpoch
 from shared.eventlog.pool import reaching_postgres
+from shared.kernel.clock import Clock
 from shared.observability.logging import get_logger
 
 log = get_logger(__name__)
 
 NAME: Final = "scheduler"
-TRY_INTERVAL_S: Final = 1.0
+TICK_S: Final = 1.0
 _LOCK: Final = 0x716D_0003
-_TRY: Final = "select pg_try_advisory_lock($1, hashtext(current_schema()))"
 _STILL: Final = "select epoch from epochs where name = $1"
-
-
-class LeadershipLost(Exception):  # noqa: N818  # reads as what happened
-    """Another scheduler leads now; this one must stop."""
 
 
 class Leadership:
     """The place of the one that writes. `win`, then `keep` in the background."""
 
-    def __init__(self, event_log: EventLog) -> None:
+    def __init__(self, event_log: EventLog, url: str, clock: Clock) -> None:
         self._log = event_log
-        self._connection: Any = None
-        self._gone = asyncio.Event()
+        self._url = url
+        self._clock = clock
+        self._place: Place | None = None
+        self._news = asyncio.Event()
+        self._checked = 0
         self.epoch = 0
 
     async def win(self) -> int:
         """Wait until this process leads; return its epoch, higher than all before."""
-        await self._lock()
-        self.epoch = await self._log.take_epoch(NAME)
+        self._place = Place(self._url, _LOCK, NAME, clock=self._clock, changed=self._news.set)
+        try:
+            await self._tick()
+            if not self._place.is_held:
+                log.info("standing_by")
+            while not self._place.is_held:
+                await self._tick()
+            self._checked = self._place.times
+            self.epoch = await self._log.take_epoch(NAME)
+        except BaseException:
+            await self._place.close()
+            raise
         log.info("leading", epoch=self.epoch)
         return self.epoch
 
     async def keep(self) -> None:
-        """Hold the lock until cancelled, taking it again after Postgres was away.
+        """Hold the place until cancelled, taking it again after Postgres was away.
 
-        Raises LeadershipLost when another scheduler has taken over meanwhile.
+        Raises StaleEpoch when another scheduler has taken over meanwhile.
         """
+        if self._place is None:
+            raise RuntimeError("nothing has been won yet")
         try:
             while True:
-                await self._gone.wait()
-                log.warning("lock_lost", epoch=self.epoch)
-                await self._lock()
-                await self._check_epoch()
+                await self._tick()
+                try:
+                    await self.confirm()
+                except LogUnavailable as problem:
+                    log.warning("leadership_unknown", epoch=self.epoch, problem=str(problem))
         finally:
-            await self._let_go()
+            await self._place.close()
 
-    async def _lock(self) -> None:
-        """Take the lock, however long another holds it or Postgres is away."""
-        while True:
-            try:
-                if await self._try():
-                    return
-                await self._check_epoch()
-            except LogUnavailable as problem:
-                log.warning("lock_waits", problem=str(problem))
-            # Postgres can't tell when an advisory lock is free without holding a transaction
-            await asyncio.sleep(TRY_INTERVAL_S)
+    async def confirm(self) -> None:
+        """See to it that no other scheduler leads at this moment.
+
+        Raises StaleEpoch when one does, LogUnavailable when nobody can be asked.
+        """
+        place = self._place
+        if place is None:
+            raise RuntimeError("nothing has been won yet")
+        times = place.times
+        if place.is_sure and times == self._checked:
+            return
+        await self._check_epoch()
+        # who has the place since before it asked is not taken over before it has lost it again
+        self._checked = times
+
+    async def _tick(self) -> None:
+        """Wait for news of the place, and say now and then that this loop turns."""
+        if self._place is not None:
+            self._place.check()
+            self._place.alive()
+        try:
+            async with asyncio.timeout(TICK_S):
+                await self._news.wait()
+        except TimeoutError:
+            return
+        self._news.clear()
 
     async def _check_epoch(self) -> None:
         with reaching_postgres():
-            epoch = await self._log.pool.fetchval(_STILL, NAME)
-        if self.epoch and epoch != self.epoch:
-            raise LeadershipLost(f"epoch {epoch} has begun after {self.epoch}")
-
-    async def _try(self) -> bool:
-        with reaching_postgres():
-            if self._connection is None or self._gone.is_set():
-                await self._let_go()
-                self._connection = await self._log.pool.acquire()
-                self._gone = asyncio.Event()
-                self._connection.add_termination_listener(self._on_termination)
-            locked: bool = await self._connection.fetchval(_TRY, _LOCK)
-        return locked
-
-    def _on_termination(self, _connection: Any) -> None:
-        self._gone.set()
-
-    async def _let_go(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is None:
-            return
-        with suppress(asyncpg.InterfaceError):  # it is gone already
-            connection.terminate()  # and the lock with it
-        with suppress(asyncpg.InterfaceError):
-            await self._log.pool.release(connection)
+            newest = await self._log.pool.fetchval(_STILL, NAME)
+        if newest != self.epoch:
+            log.warning("another_leads", epoch=self.epoch, newest=newest)
+            raise StaleEpoch(self.epoch)

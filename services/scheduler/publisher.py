@@ -5,7 +5,7 @@ newest wish for a kernel counts. At the start and after a reconnect the whole bu
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from services.scheduler.books import Books
@@ -21,6 +21,7 @@ from shared.contracts.scheduler import (
     SessionTerminating,
 )
 from shared.contracts.subjects import desired_key
+from shared.eventlog.outcomes import LogUnavailable
 from shared.messaging.desired import DesiredState, DesiredUnavailable
 from shared.observability.health import Check
 from shared.observability.logging import get_logger
@@ -48,6 +49,7 @@ class Wish(NamedTuple):
 class Publisher:
     """Brings wishes into the bucket, one after the other for each kernel.
 
+    `confirm` is asked before writing: who does not lead any more must not say what nodes shall do.
     `broken` is told of a kernel whose environment does not open: it can't be started. `lost` is
     called when the bucket turns out to be a new one, and shall have everything compared.
     """
@@ -57,11 +59,13 @@ class Publisher:
         desired: DesiredState,
         specs: SpecMaker,
         *,
+        confirm: Callable[[], Awaitable[None]],
         broken: Callable[[KernelSpec], None],
         lost: Callable[[], None],
     ) -> None:
         self._desired = desired
         self._specs = specs
+        self._confirm_leading = confirm
         self._broken = broken
         self._lost = lost
         self._is_marked = False
@@ -123,7 +127,7 @@ class Publisher:
         self._wake.set()
 
     async def run(self) -> None:
-        """Work until cancelled."""
+        """Work until cancelled; raises StaleEpoch when another leader has taken over."""
         pause_s = 0.1
         while True:
             await self._wake.wait()
@@ -133,7 +137,7 @@ class Publisher:
                 if await self._write():
                     await self._confirm()
                 pause_s = 0.1
-            except DesiredUnavailable as problem:
+            except (DesiredUnavailable, LogUnavailable) as problem:
                 log.warning("desired_state_waits", problem=str(problem), waiting=self.waiting)
                 await asyncio.sleep(pause_s)
                 pause_s = min(pause_s * 2, PAUSE_MAX_S)
@@ -155,6 +159,7 @@ class Publisher:
         wanted = dict(request)
         found = await self._desired.all()
         named = {desired_key(*key): key for key in wanted}
+        await self._confirm_leading()
         for name, spec in found.items():
             key = named.get(name)
             if key is None:
@@ -183,6 +188,7 @@ class Publisher:
         """Write until nothing is wished for; tell whether anything was."""
         has_written = bool(self._wishes)
         while self._wishes:
+            await self._confirm_leading()
             keys = list(self._wishes)[:AT_ONCE]
             taken = {key: self._wishes.pop(key) for key in keys}
             results = await asyncio.gather(

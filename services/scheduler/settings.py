@@ -1,6 +1,6 @@
 """What the scheduler needs to know beside what every service does."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 
@@ -13,6 +13,8 @@ class SchedulerSettings(Settings, frozen=True, kw_only=True):
 
     `scheduler_hang_timeout_s` is how long a session may need to come up once it has its place.
     """
+
+    ONE_LEADS: ClassVar[bool] = True
 
     scheduler_retry_s: Annotated[float, msgspec.Meta(gt=0)] = 1.0
     scheduler_hang_timeout_s: Annotated[float, msgspec.Meta(gt=0)] = HANG_TIMEOUT_S

@@ -7,13 +7,15 @@ known whether an append has happened, the books are folded anew from the log.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 from services.scheduler.answers import Answers
 from services.scheduler.batch import Batch
 from services.scheduler.books import Books
+from services.scheduler.reads import Reads
 from shared.contracts.base import Accepted, Event, Meta
 from shared.eventlog.log import EventLog
 from shared.eventlog.outcomes import AppendRefusedError, LogUnavailable, StaleEpoch
@@ -51,6 +53,7 @@ Decide: TypeAlias = Callable[[Books], Decision | Rejection]
 Outcome: TypeAlias = Accepted | Rejection
 Committed: TypeAlias = Callable[[Books, Sequence[Event]], None]
 Refold: TypeAlias = Callable[[], Awaitable[Books]]
+Confirm: TypeAlias = Callable[[], Awaitable[None]]
 
 
 class Job(NamedTuple):
@@ -64,7 +67,11 @@ class Job(NamedTuple):
 
 
 class Writer:
-    """Owns the books of the leader. `committed` is told what each commit has made true."""
+    """Owns the books of the leader. `committed` is told what each commit has made true.
+
+    `confirm` is asked before anything is told that no append stands for; it raises StaleEpoch
+    when another leads, whose books these are not.
+    """
 
     def __init__(
         self,
@@ -74,6 +81,7 @@ class Writer:
         epoch: int,
         refold: Refold,
         committed: Committed,
+        confirm: Confirm,
         clock: Clock,
         retry_s: float = RETRY_S,
     ) -> None:
@@ -83,11 +91,13 @@ class Writer:
         self._epoch = epoch
         self._refold = refold
         self._committed = committed
+        self._confirm = confirm
         self._clock = clock
         self._retry_s = retry_s
         self._answers = Answers(event_log)
         self._waiting: deque[Job] = deque()
-        self._reads: deque[Callable[[], None]] = deque()
+        self._reads = Reads()
+        self._is_over = False
         self._wake = asyncio.Event()
         self._retry: asyncio.TimerHandle | None = None
         self._alarm: asyncio.TimerHandle | None = None
@@ -106,6 +116,8 @@ class Writer:
         deadline: datetime | None = None,
     ) -> Outcome:
         """Have something decided and, unless refused, made durable."""
+        if self._is_over:
+            return unavailable("not_leader", "Another scheduler has taken over; try again.")
         if len(self._waiting) >= WAITING_MAX:
             return unavailable("overloaded", "Too much waits to be scheduled; try again.")
         answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
@@ -114,14 +126,11 @@ class Writer:
         return await answer
 
     async def read(self, look: Callable[[Books], T]) -> T:
-        """Look at the books between two commits, when all that is in them is durable."""
-        found: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        """Look at the books between two commits, when all that is in them is durable.
 
-        def answer() -> None:
-            if not found.done():
-                found.set_result(look(self.books))
-
-        self._reads.append(answer)
+        Raises LogUnavailable once another scheduler leads.
+        """
+        found = self._reads.add(look)
         self._wake.set()
         return await found
 
@@ -131,26 +140,42 @@ class Writer:
 
     async def run(self) -> None:
         """Work until cancelled; raises StaleEpoch when another leader has taken over."""
+        try:
+            await self._work()
+        finally:
+            self._end()
+
+    async def _work(self) -> None:
         self.position = await self._log.head()
         self._wake.set()
         while True:
             await self._wake.wait()
             self._wake.clear()
-            self._answer_reads()
+            await self._answer_reads()
             while self._waiting or self._is_pass_due():
                 await self._turn()
-                self._answer_reads()
+                await self._answer_reads()
             self._plan_retry()
             self._set_alarm()
+
+    def _end(self) -> None:
+        """Let nobody wait for what these books will not decide any more."""
+        self._is_over = True
+        self._give_up(self._waiting, "not_leader", "This scheduler has stopped; try again.")
+        self._waiting.clear()
+        self._reads.end()
 
     def _is_pass_due(self) -> bool:
         return self.books.agenda.is_due(self._clock.now()) or any(
             queue.planner.due and len(queue.planner.queue) for queue in self.books.queues.values()
         )
 
-    def _answer_reads(self) -> None:
-        while self._reads:
-            self._reads.popleft()()
+    async def _answer_reads(self) -> None:
+        if self._reads:
+            # without the log nobody can have taken over: what these books say is still true
+            with suppress(LogUnavailable):
+                await self._confirm()
+        self._reads.answer(self.books)
 
     async def _turn(self) -> None:
         """Do one batch: decide, place, append, answer."""
@@ -192,6 +217,8 @@ class Writer:
             self.position = appended.last
             _batch_events.observe(len(batch.events))
             self._committed(self.books, batch.events)
+        else:
+            await self._confirm()
         batch.answer(self.position)
 
     def _take(self) -> list[Job]:
@@ -212,7 +239,7 @@ class Writer:
             jobs.append(job)
         return jobs
 
-    def _give_up(self, jobs: Sequence[Job], code: str, message: str) -> None:
+    def _give_up(self, jobs: Iterable[Job], code: str, message: str) -> None:
         for job in jobs:
             _settle(job.answer, unavailable(code, message, retry_after_s=2))
 

@@ -1,6 +1,6 @@
 """The relay: makes the JetStream stream equal to the log, sequence by position.
 
-One relay of a service is active (an advisory lock says which); a second one would be harmless,
+One relay of a service is active (`sole_lock` says which); a second one would be harmless,
 because every publish names the sequence it must follow. The relay remembers nothing: the stream
 itself says how far it is, so a wiped stream or a lost tail is published again. What it never does
 is to overwrite or to skip: when the stream holds what the log does not, it stops with an alarm.
@@ -21,7 +21,9 @@ from shared.eventlog.log import EventLog
 from shared.eventlog.outcomes import LogUnavailable
 from shared.eventlog.pool import reaching_postgres
 from shared.eventlog.publishing import OutOfStepError, Publisher, StreamAwayError
+from shared.eventlog.sole_lock import SoleLock
 from shared.kernel.cancellation import is_wanted
+from shared.kernel.cancelling import cancel
 from shared.messaging.cloudevents import HASH
 from shared.messaging.streams import API_TIMEOUT_S, ensure_event_stream
 from shared.observability.health import Check
@@ -32,8 +34,9 @@ log = get_logger(__name__)
 
 BATCH: Final = 256
 # Only what no signal tells of is looked for on a tick: a stream deleted while the log is quiet,
-# appends of another process, a lock that has become free.
+# appends of another process.
 WATCH_INTERVAL_S: Final = 2.0
+LET_GO_S: Final = 2.0
 RETRY_MIN_S: Final = 0.1
 RETRY_MAX_S: Final = 2.0
 UNHEALTHY_LAG: Final = 1000
@@ -100,8 +103,8 @@ class Relay:
             pause_s = RETRY_MIN_S
             while is_wanted():
                 try:
-                    async with self._leadership() as lock:
-                        await self._follow(lock)
+                    async with self._leadership() as holding:
+                        await self._follow(holding)
                 except _PASSING as problem:
                     if self._state == "leading":
                         pause_s = RETRY_MIN_S
@@ -126,29 +129,32 @@ class Relay:
         self._state = text
 
     @asynccontextmanager
-    async def _leadership(self) -> AsyncIterator[Any]:
-        """Hold the service's advisory lock, on a connection of its own, as long as needed."""
+    async def _leadership(self) -> AsyncIterator[asyncio.Task[None]]:
+        """Hold the service's place, on a connection of its own, as long as needed.
+
+        Gives the task that does; it ends when the place is lost.
+        """
         with reaching_postgres():
             connection = await self._log.pool.acquire()
+        holding: asyncio.Task[None] | None = None
         try:
-            while not await self._try_lock(connection):
-                self._state = "standing by"
-                await asyncio.sleep(WATCH_INTERVAL_S)  # Postgres cannot wait without a snapshot
-            yield connection
+            self._state = "standing by"
+            holding = await self._take(SoleLock(connection, _LOCK_CLASS, self._service))
+            holding.add_done_callback(lambda _: self._wake.set())
+            yield holding
         finally:
+            if holding is not None:
+                await cancel((holding,), LET_GO_S)
             with suppress(asyncpg.InterfaceError):  # it is gone already
                 connection.terminate()  # with it the lock goes, whatever state this is left in
             await self._log.pool.release(connection)
 
-    async def _try_lock(self, connection: Any) -> bool:
-        with reaching_postgres():
-            locked: bool = await connection.fetchval(
-                "select pg_try_advisory_lock($1, hashtext($2))", _LOCK_CLASS, self._service
-            )
-        return locked
+    async def _take(self, lock: SoleLock) -> asyncio.Task[None]:
+        await lock.take()
+        return asyncio.create_task(lock.keep())
 
-    async def _follow(self, lock: Any) -> None:
-        """Publish from where the stream is, as long as the lock's connection lives."""
+    async def _follow(self, holding: asyncio.Task[None]) -> None:
+        """Publish from where the stream is, as long as the place is held."""
         position = await self._synchronise()
         self._state = "leading"
         log.info("relay_leading", service=self._service, position=position)
@@ -164,10 +170,12 @@ class Relay:
             self._position = position
             self._appended(position)
             if len(events) < BATCH:
-                await self._sleep(lock, position)
+                await self._sleep(position)
+            if holding.done():
+                await holding
 
-    async def _sleep(self, lock: Any, position: int) -> None:
-        """Wait for the next append; on a tick, look whether stream and lock are still there."""
+    async def _sleep(self, position: int) -> None:
+        """Wait for the next append; on a tick, look whether the stream is still there."""
         if self._head > position:
             return
         self._wake.clear()
@@ -175,8 +183,6 @@ class Relay:
             async with asyncio.timeout(WATCH_INTERVAL_S):
                 await self._wake.wait()
         except TimeoutError:
-            with reaching_postgres():
-                await lock.fetchval("select 1")
             try:
                 state = (await self._js.stream_info(self._stream)).state
             except NotFoundError as gone:

@@ -99,6 +99,8 @@ class CommandServer:
 
     Give all handlers before the broker starts. `outages` are the exceptions that mean a part is
     away for now; any other exception of a handler is a bug: it is logged and answered as such.
+    Processes that are equals share the commands. Where one leads it gets them all: the bus would go
+    on giving a share to a predecessor that was stopped and that it takes for alive.
     """
 
     def __init__(
@@ -110,6 +112,7 @@ class CommandServer:
         queue_limit: int = QUEUE_LIMIT,
         clock: Clock | None = None,
         outages: tuple[type[Exception], ...] = (OSError,),
+        shares: bool = True,
     ) -> None:
         self._service = service
         self._clock = clock or SystemClock()
@@ -123,7 +126,7 @@ class CommandServer:
         self._overloaded = msgspec.json.encode(refusal)
         self._subscriber: LogicSubscriber[Any] = broker.subscriber(
             command_subject(service, "*"),
-            queue=service,
+            queue=service if shares else "",
             no_reply=True,
             decoder=_as_is,
             pending_msgs_limit=PENDING_LIMIT,

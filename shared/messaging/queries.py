@@ -40,7 +40,8 @@ _rejection_decoder = msgspec.json.Decoder(Rejection)
 class QueryServer:
     """Answers questions, a bounded number at once and a bounded line.
 
-    `outages` are the exceptions that mean a part is away for now.
+    `outages` are the exceptions that mean a part is away for now. Who does not share the questions
+    with other processes of its service gets them all.
     """
 
     def __init__(
@@ -52,11 +53,13 @@ class QueryServer:
         queue_limit: int = QUEUE_LIMIT,
         clock: Clock | None = None,
         outages: tuple[type[Exception], ...] = (OSError,),
+        shares: bool = True,
     ) -> None:
         self._nats = nats
         self._service = service
         self._clock = clock or SystemClock()
         self._outages: tuple[type[Exception], ...] = (TimeoutError, *outages)
+        self._group = service if shares else ""
         self._work = WorkQueue(concurrency, queue_limit)
         self._subscriptions: list[Subscription] = []
 
@@ -73,9 +76,7 @@ class QueryServer:
         """
         where = subject or query_subject(self._service, kind.__name__)
         receive = partial(self._receive, msgspec.json.Decoder(kind), handler)
-        self._subscriptions.append(
-            await self._nats.subscribe(where, queue=self._service, cb=receive)
-        )
+        self._subscriptions.append(await self._nats.subscribe(where, queue=self._group, cb=receive))
 
     async def stop(self, timeout_s: float = 5.0) -> None:
         """Take no more questions and finish those taken, as far as time allows."""

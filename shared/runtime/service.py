@@ -110,7 +110,7 @@ class ServiceRuntime:
 
             self._broker = make_broker(self.nats, self.settings.service)
             service = cast("ServiceName", self.settings.service)
-            self._commands = CommandServer(self._broker, service, clock=self.clock, outages=OUTAGES)
+            self._commands = CommandServer(self._broker, service, **self._serving())
             load = self._commands
             self.health.add("commands", work_check("commands", lambda: load.load, QUEUE_LIMIT))
         return self._commands
@@ -119,10 +119,11 @@ class ServiceRuntime:
     def queries(self) -> QueryServer:
         """The server of this service's queries."""
         if self._queries is None:
-            self._queries = QueryServer(
-                self.nats, self.settings.service, clock=self.clock, outages=OUTAGES
-            )
+            self._queries = QueryServer(self.nats, self.settings.service, **self._serving())
         return self._queries
+
+    def _serving(self) -> dict[str, Any]:
+        return {"clock": self.clock, "outages": OUTAGES, "shares": not self.settings.ONE_LEADS}
 
     @cached_property
     def command_client(self) -> CommandClient:

@@ -4,7 +4,17 @@ import os
 import types
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import (
+    Any,
+    ClassVar,
+    Final,
+    Literal,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import msgspec
 
@@ -20,8 +30,11 @@ class SettingsError(Exception):
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What every service needs to know. `http_port` 0 lets the system pick one.
 
-    A service with more settings extends this class; field `x_y` is read from `QM_X_Y`.
+    A service with more settings extends this class; field `x_y` is read from `QM_X_Y`. `ONE_LEADS`
+    says of a service that one process at a time takes all of its commands and queries.
     """
+
+    ONE_LEADS: ClassVar[bool] = False
 
     service: str
     nats_url: str

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-import asyncpg
 import msgspec
 from nats.aio.client import Client
 
@@ -13,6 +12,7 @@ from shared.eventlog.codec import EventCodec
 from shared.eventlog.log import EventLog
 from shared.eventlog.records import Write
 from shared.eventlog.relay import Relay
+from shared.eventlog.sole_lock import SoleLock
 from shared.messaging.cloudevents import read_event
 from shared.testing.eventually import eventually
 from tests.eventlog.conftest import META, append
@@ -103,8 +103,8 @@ async def test_a_second_relay_stands_by_and_takes_over(open_log: OpenLog, nats: 
 class _LockFree(Relay):
     """A relay that believes it holds the lock, as one that wakes from a long pause does."""
 
-    async def _try_lock(self, connection: asyncpg.Connection) -> bool:
-        return True
+    async def _take(self, lock: SoleLock) -> asyncio.Task[None]:
+        return asyncio.create_task(lock.keep())
 
 
 async def test_two_active_relays_do_no_harm(open_log: OpenLog, nats: Client):

@@ -8,6 +8,7 @@ from services.scheduler.leadership import NAME
 from services.scheduler.placement.model import Agent
 from services.scheduler.writer import Decision, Writer
 from shared.contracts.base import Actor, Meta
+from shared.eventlog.outcomes import StaleEpoch
 from shared.kernel.clock import SystemClock
 from tests.scheduler.unit.sessions import START, enqueued
 
@@ -30,6 +31,7 @@ class Running:
         self.log = event_log
         self.clock = SystemClock() if clock is None else clock
         self.commits = []
+        self.is_deposed = False
         self.has_committed = asyncio.Event()
 
     async def start(self):
@@ -39,6 +41,7 @@ class Running:
             epoch=await self.log.take_epoch(NAME),
             refold=lambda: fold(self.log),
             committed=self.committed,
+            confirm=self.confirm,
             clock=self.clock,
             retry_s=0.01,
         )
@@ -51,6 +54,10 @@ class Running:
     def committed(self, _books, events):
         self.commits.append(list(events))
         self.has_committed.set()
+
+    async def confirm(self):
+        if self.is_deposed:
+            raise StaleEpoch(0)
 
     async def stop(self):
         self.task.cancel()

@@ -7,6 +7,7 @@ from shared.contracts.kernels import KernelPresence, KernelSpec
 from shared.contracts.scheduler import QueueChanged
 from shared.contracts.subjects import queue_subject
 from shared.eventlog.records import CommandKey
+from shared.kernel.ids import new_id
 from shared.messaging import telemetry
 from shared.security.environ import open_on_node, seal_environ
 from tests.scheduler.integration.fake_node import FakeNode
@@ -208,7 +209,8 @@ async def test_sessions_stay_while_an_agent_is_lost_and_nothing_new_goes_there(w
     await node.be_lost()
 
     async def waits():
-        (other,) = await world.enqueued("other")
+        # one that got its place before the loss was heard of keeps its name
+        (other,) = await world.enqueued(f"other-{new_id()}")
         types = await world.types_of(other)
         await world.terminate(other, forced=True)
         return "SessionScheduled" not in types

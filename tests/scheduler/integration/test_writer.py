@@ -6,10 +6,10 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from services.scheduler.leadership import NAME, Leadership, LeadershipLost
+from services.scheduler.leadership import NAME
 from services.scheduler.writer import WAITING_MAX, Decision
 from shared.contracts.base import Accepted
-from shared.eventlog.outcomes import StaleEpoch
+from shared.eventlog.outcomes import LogUnavailable, StaleEpoch
 from shared.eventlog.records import CommandKey
 from shared.kernel.rejections import Rejection
 from tests.scheduler.integration.leader import META, Running, fold
@@ -166,38 +166,17 @@ async def test_a_blocked_head_is_overtaken_after_its_tries(running):
     assert [entry.session.session_id for entry in waiting] == ["big"]
 
 
-async def test_the_next_leader_waits_for_the_place_and_gets_a_higher_epoch(event_log):
-    first, second = Leadership(event_log), Leadership(event_log)
-    epoch = await first.win()
-    keeper = asyncio.create_task(first.keep())
-    waiting = asyncio.create_task(second.win())
-    done, _ = await asyncio.wait([waiting], timeout=0.2)
-    assert not done
-    keeper.cancel()
-    await asyncio.gather(keeper, return_exceptions=True)
-    assert await waiting > epoch
-    await stop_keeping(second)
+async def test_what_rests_on_the_books_alone_is_not_told_after_another_took_over(running):
+    running.is_deposed = True
 
+    def refuse(_books):
+        return Rejection(kind="conflict", code="as_the_books_say", message="No.")
 
-async def test_a_leader_that_lost_its_lock_to_another_stops(event_log, postgres):
-    first, second = Leadership(event_log), Leadership(event_log)
-    await first.win()
-    admin = await asyncpg.connect(postgres.server.admin_url())
-    await admin.execute(
-        "select pg_terminate_backend(l.pid) from pg_locks l"
-        " join pg_stat_activity a on a.pid = l.pid"
-        " where l.locktype = 'advisory' and a.application_name = 'writer-test'"
-    )
-    await admin.close()
-    await second.win()
-    keeper = asyncio.create_task(first.keep())
-    await stop_keeping(second)
-    with pytest.raises(LeadershipLost):
-        await keeper
-
-
-async def stop_keeping(leadership):
-    keeper = asyncio.create_task(leadership.keep())
-    await asyncio.sleep(0)
-    keeper.cancel()
-    await asyncio.gather(keeper, return_exceptions=True)
+    refused = await running.writer.submit(refuse, META)
+    assert refused.code == "not_leader"
+    with pytest.raises(StaleEpoch):
+        await running.task
+    # and nobody waits for one that has ended
+    assert (await running.writer.submit(refuse, META)).code == "not_leader"
+    with pytest.raises(LogUnavailable):
+        await running.writer.read(lambda books: books)
