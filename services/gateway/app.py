@@ -42,6 +42,7 @@ from services.gateway.task_table import TaskTable
 from services.gateway.tasks import Tasks
 from services.gateway.telemetry.loads import AgentLoads
 from services.gateway.telemetry.queues import Queues
+from services.gateway.telemetry.usages import SessionUsages
 from services.gateway.writes import Writes
 from shared.kernel.clock import render_time
 from shared.projections.runner import ProjectionRunner
@@ -79,9 +80,7 @@ async def compose(runtime: ServiceRuntime) -> None:
     await follower.load(runtime.pool, runtime.clock.now())
     runner.on_commit(upkeep.committed)
     runner.on_flip(upkeep.flipped)
-    await Telemetry(gateway.loads, gateway.queues, gateway.system, gateway.live).subscribe(
-        runtime.nats
-    )
+    await Telemetry(gateway).subscribe(runtime.nats)
     runtime.background("projections", runner.run())
     runtime.background("resync", upkeep.resync())
     runtime.background("secrets", upkeep.fetch_secrets())
@@ -143,6 +142,7 @@ def _parts(
         limits=use.limits,
         loads=loads,
         queues=queues,
+        usages=SessionUsages(clock),
         live=live,
         logs=KernelLogs(runtime.query_client),
         system=System(pool, clock, lambda: status_of(runtime.health, clock), stale),

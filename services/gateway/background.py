@@ -11,12 +11,10 @@ from services.gateway.auth.directory import Directory
 from services.gateway.auth.secrets import KeypairSecrets
 from services.gateway.auth.use_sharing import Ledger
 from services.gateway.follower import Follower
+from services.gateway.gateway import Gateway
 from services.gateway.http.idempotency import IdempotentAnswers
 from services.gateway.http.outages import OUTAGES
-from services.gateway.live import LiveHub
 from services.gateway.reads.models import ReadModels
-from services.gateway.system import System
-from services.gateway.telemetry.loads import AgentLoads
 from services.gateway.telemetry.queues import Queues
 from shared.contracts.agents import Heartbeat
 from shared.contracts.scheduler import GetPendingQueue, PendingQueue, QueueChanged
@@ -43,11 +41,12 @@ RESYNC_TRIES: Final = 10
 class Telemetry:
     """Takes in heartbeats, queues and the services' own accounts, and tells the open pages."""
 
-    def __init__(self, loads: AgentLoads, queues: Queues, system: System, live: LiveHub) -> None:
-        self._loads = loads
-        self._queues = queues
-        self._system = system
-        self._live = live
+    def __init__(self, gateway: Gateway) -> None:
+        self._loads = gateway.loads
+        self._usages = gateway.usages
+        self._queues = gateway.queues
+        self._system = gateway.system
+        self._live = gateway.live
 
     async def subscribe(self, nats: Client) -> None:
         """Follow all subjects from now on."""
@@ -59,6 +58,8 @@ class Telemetry:
         self._loads.record(heartbeat)
         self._live.publish("agents", heartbeat.agent_id)
         self._live.publish(f"agent:{heartbeat.agent_id}", heartbeat.agent_id)
+        for session_id in self._usages.record(heartbeat):
+            self._live.publish(f"stats:{session_id}", session_id)
 
     async def _queue(self, changed: QueueChanged) -> None:
         self._queues.tell(changed)

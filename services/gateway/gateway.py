@@ -17,6 +17,7 @@ from services.gateway.system import System
 from services.gateway.tasks import Tasks
 from services.gateway.telemetry.loads import AgentLoads
 from services.gateway.telemetry.queues import Queues
+from services.gateway.telemetry.usages import SessionUsages
 from services.gateway.writes import Writes
 from shared.kernel.clock import Clock
 from shared.security.sealing import Keyring
@@ -35,6 +36,7 @@ class Gateway(NamedTuple):
     limits: RateLimits
     loads: AgentLoads
     queues: Queues
+    usages: SessionUsages
     live: LiveHub
     logs: KernelLogs
     system: System

@@ -1,8 +1,8 @@
 """The live hub: tells open pages that something changed, so that they fetch or swap it.
 
-Topics are `<kind>` or `<kind>:<id>`: `sessions`, `session:<id>`, `queue:<group>`, `agents`,
-`agent:<id>`, `users`, `user:<id>`, `keypairs`, `logins`, `domains`, `projects`, `resource_groups`,
-`images`, `policies`, `settings`, `system`.
+Topics are `<kind>` or `<kind>:<id>`: `sessions`, `session:<id>`, `stats:<session>` (measured
+anew), `queue:<group>`, `agents`, `agent:<id>`, `users`, `user:<id>`, `keypairs`, `logins`,
+`domains`, `projects`, `resource_groups`, `images`, `policies`, `settings`, `system`.
 A message is an SSE event named by its topic; its data is JSON `{"topic", "ids"}` and its id is
 `<service>:<position>`. A page that reconnects renders itself anew, so nothing is replayed and a
 connection that is too slow loses nothing but the time until it does.

@@ -15,6 +15,7 @@ from shared.kernel.rejections import Rejection
 ACTIONS: Final = {
     "sessions": "sessions.list",
     "session": "sessions.read",
+    "stats": "sessions.stats",
     "queue": "queue.list",
     "agents": "agents.list",
     "agent": "agents.read",
@@ -30,7 +31,7 @@ ACTIONS: Final = {
     "settings": "settings.read",
     "system": "system.info",
 }
-_OBJECTS: Final = {"session": SESSIONS, "user": USERS}
+_OBJECTS: Final = {"session": SESSIONS, "stats": SESSIONS, "user": USERS}
 
 
 async def allowed_topics(

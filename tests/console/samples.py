@@ -192,3 +192,20 @@ AGENTS = [
     ),
     agent("i-cpu-02", "LOST", lost_at=ago(500), live=None),
 ]
+USAGE = {
+    "why": None,
+    "cpu": {"used": 1.9, "allotted": 2.0, "percent": 95.0, "used_s": 321.5},
+    "mem": {"used": 2 * 2**30, "allotted": 4 * 2**30, "percent": 50.0, "peak": 3 * 2**30},
+    "io": {"read": 2**20, "written": None},
+    "pids": 7,
+    "devices": [
+        {
+            "id": "GPU-1",
+            "slot": "cuda.device",
+            "agent_id": "i-gpu-03",
+            "utilisation": 61.0,
+            "mem_used": 10 * 2**30,
+            "mem_total": 80 * 2**30,
+        }
+    ],
+}

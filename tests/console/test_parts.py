@@ -3,19 +3,22 @@
 import json
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from jinja2 import UndefinedError
 
+from services.gateway.documents.stats import Cause
 from services.gateway.pages import figures, words
 from services.gateway.pages.assets import HTMX_CONFIG, load_assets
 from services.gateway.pages.forms import Form
 from services.gateway.pages.listing import Listing
 from services.gateway.pages.refusals import speaker
 from services.gateway.pages.rendering import TEMPLATE_DIRECTORY, Renderer
+from services.gateway.pages.usage_words import WHY
 from services.gateway.pages.visits import START, own_address
 from shared.kernel.rejections import FieldError, Rejection, all_invalid
-from tests.console.samples import SESSIONS
+from tests.console.samples import SESSIONS, USAGE
 
 STATIC = Path(TEMPLATE_DIRECTORY).parent / "static"
 
@@ -180,8 +183,32 @@ def test_what_a_session_waits_for_and_how_long_it_may_run_is_told():
     assert other in render(SESSIONS[0] | {"reason": waits})
     assert "not before 2199-12-31 14:59:59 UTC" in render(SESSIONS[0] | {"reason": early})
     limited = SESSIONS[3] | {"expires_at": "2199-01-02T03:04:05Z", "depends_on": [other]}
-    context = {"session": limited, "is_update": False}
+    context = {"session": limited, "usage": None, "is_update": False}
     state = Renderer(load_assets()).render("en", "sessions/_state.html", context)
     assert "Runs until" in state
     assert "2199-01-02 03:04:05 UTC" in state
     assert f'href="/console/sessions/{other}"' in state
+
+
+def usage_of(stats, language="en"):
+    context = {"session": SESSIONS[3], "usage": stats, "is_update": False}
+    return Renderer(load_assets()).render(language, "sessions/_state.html", context)
+
+
+def test_what_a_session_uses_is_shown_beside_what_it_was_given():
+    shown = usage_of(USAGE)
+    assert '<progress max="100" value="95" data-level="high" aria-label="CPU cores">' in shown
+    assert "<b>1.90</b> / 2<" in shown
+    assert "<b>2 GiB</b> / 4 GiB" in shown
+    assert "<b>61 %</b>" in shown
+    assert "<b>10 GiB</b> / 80 GiB" in shown
+    assert "Written" not in shown
+    assert "data-refresh" not in usage_of(None)
+
+
+def test_why_nothing_is_measured_is_said_in_every_language():
+    for code in get_args(Cause):
+        why = {"why": {"code": code, "message": "unsaid"}}
+        assert "unsaid" not in usage_of(why)
+        assert WHY[code] in usage_of(why)
+        assert WHY[code] not in usage_of(why, "ko")

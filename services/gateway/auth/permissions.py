@@ -129,6 +129,7 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
         "agents.update": _OPERATORS,
         "sessions.list": _TENANT,
         "sessions.read": _TENANT,
+        "sessions.stats": _TENANT,
         "sessions.logs": Rule("all", "domain", "own", "none"),
         "sessions.create": Rule("all", "domain", "own", "none"),
         "sessions.simulate": Rule("all", "domain", "own", "none"),

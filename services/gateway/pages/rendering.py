@@ -9,6 +9,7 @@ from markupsafe import Markup
 from services.gateway.pages import figures
 from services.gateway.pages.assets import HTMX_CONFIG, Assets
 from services.gateway.pages.languages import LANGUAGES, translations
+from services.gateway.pages.usage_words import UsageWords
 from services.gateway.pages.words import Words, at
 
 TEMPLATE_DIRECTORY: Final = Path(__file__).parent.parent / "templates"
@@ -37,7 +38,7 @@ def _environment(language: str, assets: Assets) -> Environment:
     )
     catalogue = translations(language)
     environment.install_gettext_translations(catalogue, newstyle=True)  # type: ignore[attr-defined]  # added by the extension
-    words = Words(catalogue)
+    words, usage = Words(catalogue), UsageWords(catalogue)
     environment.filters |= {
         "tone": figures.tone,
         "bytes": figures.as_bytes,
@@ -58,6 +59,9 @@ def _environment(language: str, assets: Assets) -> Environment:
         "steps": words.steps,
         "ago": words.ago,
         "load_facts": words.load_facts,
+        "why_unmeasured": usage.why,
+        "meters": usage.meters,
+        "usage_facts": usage.facts,
     }
     environment.globals |= {
         "asset": assets.url,

@@ -43,6 +43,7 @@ PAGES: Final[list[ControllerRouterHandler]] = [
     session_changes.submit_session,
     sessions.session_page,
     sessions.session_state,
+    sessions.session_usage,
     session_changes.terminate_form,
     session_changes.terminate,
     queue.queue_page,

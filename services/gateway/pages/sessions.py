@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, Final
 
+import msgspec
 from litestar import Request, Response, get
 
 from services.gateway.auth.permissions import Verdict, judge, may, scope_of
@@ -13,6 +14,7 @@ from services.gateway.pages.languages import N_
 from services.gateway.pages.lists import ROWS, ListRule, TabRule, listed
 from services.gateway.pages.owners import emails, list_page
 from services.gateway.pages.visits import Visit
+from services.gateway.reads.session_stats import ACTION, MEASURED, session_stats, stats_of
 from services.gateway.reads.sessions import SESSIONS
 from shared.contracts.scheduler import TERMINAL_STATUSES
 from shared.kernel.rejections import Rejection
@@ -64,7 +66,13 @@ async def session_page(
     may_read_log = judged(visit.caller(), "sessions.logs", session)
     if may_read_log and not visit.is_fragment:
         log = await visit.gateway.logs.tail(session)
-    context = {"session": session, "may_read_log": may_read_log, "log": log, "is_update": False}
+    context = {
+        "session": session,
+        "usage": used(visit, session),
+        "may_read_log": may_read_log,
+        "log": log,
+        "is_update": False,
+    }
     if visit.is_fragment:
         return visit.html("sessions/_detail.html", context)
     return await visit.page("sessions", "sessions/detail.html", context)
@@ -76,9 +84,32 @@ async def session_state(
 ) -> Response[str]:
     """Show a session's changing part, for scripts that read it again."""
     visit = Visit(request, console)
-    return visit.html(
-        "sessions/_state.html", {"session": await one(visit, session_id), "is_update": True}
-    )
+    session = await one(visit, session_id)
+    context = {"session": session, "usage": used(visit, session), "is_update": True}
+    return visit.html("sessions/_state.html", context)
+
+
+@get("/sessions/{session_id:str}/usage")
+async def session_usage(
+    request: Request[Any, Any, Any], console: Console, session_id: str
+) -> Response[str]:
+    """Show what a session uses now; asked for again every few seconds while it is looked at."""
+    visit = Visit(request, console)
+    found = await stats_of(visit.gateway, visit.caller(), session_id)
+    if isinstance(found, Rejection):
+        raise Refused(found)
+    stats = msgspec.to_builtins(found)
+    return visit.html("sessions/_usage.html", {"session": {"id": session_id}, "stats": stats})
+
+
+def used(visit: Visit, session: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what a session uses, or why that is not known; None when it does not run."""
+    usages, session_id = visit.gateway.usages, session["id"]
+    if session["status"] not in MEASURED or not judged(visit.caller(), ACTION, session):
+        return None
+    found = session_stats(session, usages.latest(session_id), usages.history(session_id))
+    stats: dict[str, Any] = msgspec.to_builtins(found)
+    return stats
 
 
 async def one(visit: Visit, session_id: str) -> dict[str, Any]:

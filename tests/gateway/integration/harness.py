@@ -127,8 +127,7 @@ class Stack:
             at=datetime.now(tz=UTC),
             profile=msgspec.structs.replace(PROFILE, resource_group=group),
             load=LOAD,
-            kernels=(),
-            **changes,
+            **{"kernels": ()} | changes,
         )
         await telemetry.publish(self.nats, heartbeat_subject(agent_id), heartbeat)
         await self.nats.flush()

@@ -138,6 +138,7 @@ TABLE: Final[dict[str, Row]] = {
     "GET /v1/settings/timeline": EVERYBODY,
     "POST /v1/sessions": Row("afaaaaa", {}),
     "POST /v1/sessions/simulate": Row("afaaaaa", {}),
+    "GET /v1/sessions/{key}/stats": TENANT,
     "DELETE /v1/sessions/{key}": Row("afaahhh"),
     "POST /v1/sessions/{key}/restart": Row("afaahhh"),
     "GET /v1/sessions/{key}/logs": Row("afaahhh"),

@@ -15,6 +15,7 @@ COMMANDS = "services.gateway.cli.commands"
         "show": (f"{COMMANDS}.session_show:show", "Show one session in full."),
         "logs": (f"{COMMANDS}.session_logs:logs", "Print what a session writes."),
         "restart": (f"{COMMANDS}.session_restart:restart", "Restart running sessions in place."),
+        "stats": (f"{COMMANDS}.session_stats:stats", "Show what a session uses now."),
         "terminate": (f"{COMMANDS}.session_terminate:terminate", "End sessions."),
     },
 )
