@@ -148,6 +148,28 @@ def test_a_search_is_shown_also_when_the_list_is_read_again_meanwhile(admin, cli
     expect(row(page, called)).to_be_visible()
 
 
+def test_a_list_that_was_read_before_a_change_does_not_stay(admin, client):
+    page, called = admin.page, name("outrun")
+    made = submit(client, batch(called, "sleep", "300"))
+    expect(row(page, called)).to_contain_text("Running", timeout=30_000)
+    before = page.request.get("/console/sessions", headers={"HX-Request": "true"})
+    assert called in before.text()
+    held: list[Route] = []
+    page.clock.install()
+    page.route("**/console/sessions", lambda route, _: held.append(route), times=1)
+    page.evaluate("htmx.trigger('#sessions', 'refresh')")
+    client.delete(f"/v1/sessions/{made['id']}")
+    expect(row(page, called)).to_contain_text("Terminated", timeout=30_000)
+    page.clock.run_for(2_000)  # whatever was put off is tried now
+    page.evaluate(
+        """() => { window.swapped = new Promise((done) => addEventListener(
+            "htmx:afterSwap", () => done(true))); }"""
+    )
+    held.pop().fulfill(response=before)
+    assert page.evaluate("() => swapped")
+    expect(row(page, called)).to_contain_text("Terminated")
+
+
 def test_an_answer_that_is_no_page_changes_nothing_and_is_asked_for_again(admin, client):
     page, called = admin.page, name("starting")
     problem = {"status": 503, "code": "starting", "detail": "The service is starting."}

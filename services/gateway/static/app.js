@@ -65,34 +65,37 @@
 
   // --- An answer that is no page, say of a gateway that is still starting, replaces nothing. ---
   body.addEventListener("htmx:beforeSwap", ({ detail }) => {
-    const isPage = detail.xhr.getResponseHeader("Content-Type")?.startsWith("text/html");
-    if (isPage || !detail.shouldSwap) return;
+    const { target, xhr } = detail;
+    if (!detail.shouldSwap || xhr.getResponseHeader("Content-Type")?.startsWith("text/html")) return;
     detail.shouldSwap = false;
-    if (detail.target.dataset.refresh) return againLater(detail.target);
-    toast(detail.xhr.responseText.startsWith("{") ? JSON.parse(detail.xhr.responseText).detail
-      : `${detail.xhr.status} ${detail.xhr.statusText}`);
+    if (target.dataset.refresh) againLater(target);
+    else toast(xhr.responseText.startsWith("{") ? JSON.parse(xhr.responseText).detail : xhr.statusText);
   });
 
   // --- Live: one stream a tab. A `row` replaces the row of its id, `changed` re-reads a part. ---
   const refreshed = new Map();
   const asked = new Set();
+  const reading = new Set();
   const owed = new Set();
 
-  // A part that is asked for something else, say by a search, is not read again until that is
-  // there: the answer is swapped for the very element that was on the page when it was asked for.
+  // A part is not read again while it is read or asked for something else, say by a search: the
+  // answer replaces the element that asked, and what that had still to ask is lost. So it is owed.
+  const isBusy = (id) => asked.has(id) || reading.has(id);
   body.addEventListener("htmx:beforeRequest", (event) => {
     const { elt, target } = event.detail;
     if (!target.dataset.refresh) return;
     if (elt !== target) {
       asked.add(target.id);
       htmx.trigger(target, "htmx:abort");
-    } else if (asked.has(target.id)) {
+    } else if (!isBusy(target.id)) reading.add(target.id);
+    else {
       owed.add(target.id);
       event.preventDefault();
     }
   });
-  body.addEventListener("htmx:afterRequest", ({ detail: { elt, target } }) => {
-    if (elt !== target && asked.delete(target.id) && owed.delete(target.id)) refreshSoon(target);
+  body.addEventListener("htmx:afterRequest", ({ detail: { requestConfig, target } }) => {
+    (requestConfig.elt === target ? reading : asked).delete(target.id);
+    if (!isBusy(target.id) && owed.delete(target.id)) refreshSoon(target);
   });
 
   // At once when nothing was read lately, else once when it is time again. Swapped parts keep
@@ -105,18 +108,20 @@
     setTimeout(() => {
       refreshed.set(id, { at: Date.now(), isDue: false });
       const element = document.getElementById(id);
-      if (element) htmx.trigger(element, "refresh");
+      if (isBusy(id)) owed.add(id);
+      else if (element) htmx.trigger(element, "refresh");
     }, Math.max(0, last.at + REFRESH_EVERY_MS - Date.now()));
   }
 
   const againLater = (part) => setTimeout(() => refreshSoon(part), RETRY_MS);
   const parts = (selector) => document.querySelectorAll(selector).forEach(refreshSoon);
-  const refreshAll = () => parts("[data-refresh]");
   const refresh = (topic) => parts(`[data-refresh="${topic}"]`);
 
   function replaceRow(fresh) {
     const old = document.getElementById(fresh.id);
     if (!old) return false;
+    const part = old.closest("[data-refresh]");
+    if (part && isBusy(part.id)) owed.add(part.id);
     const focused = old.contains(document.activeElement) ? document.activeElement.id : "";
     old.replaceWith(fresh);
     htmx.process(fresh);
@@ -151,13 +156,13 @@
     stream = new EventSource(url);
     stream.onopen = () => {
       // What happened while nobody listened is caught up by reading the page's parts again.
-      if (body.dataset.live === "lost") refreshAll();
+      if (body.dataset.live === "lost") parts("[data-refresh]");
       setLive("on");
     };
     stream.onerror = () => {
       setLive("lost");
       if (stream.readyState !== EventSource.CLOSED) return;
-      refreshAll();  // a log-in that is over leads to the log-in page
+      parts("[data-refresh]");  // a log-in that is over leads to the log-in page
       setTimeout(() => listen(url), RETRY_MS);
     };
     stream.addEventListener("row", (event) => {
