@@ -21,6 +21,7 @@ from shared.contracts.subjects import (
     inbox_prefix,
     node_log_subject,
     query_subject,
+    session_activity_subject,
 )
 
 DESIRED_STREAM: Final = f"KV_{DESIRED_BUCKET}"
@@ -77,11 +78,12 @@ def _service(name: str) -> tuple[list[str], list[str]]:
     if name == "policies":
         publish += [command_subject("users", kind) for kind in ("RetirePolicy", "ReinstatePolicy")]
     if name == "scheduler":
+        subscribe.append(session_activity_subject())
         publish += [f"tel.{name}.>", f"$KV.{DESIRED_BUCKET}.>"]
         publish += [_api(line, DESIRED_STREAM) for line in (*_READING, *_KEEPING)]
     if name == GATEWAY:
         subscribe.append("tel.>")
-        publish += ["node.*.log", all_keypair_uses()]
+        publish += ["node.*.log", all_keypair_uses(), session_activity_subject()]
         publish += [command_subject(service, _ANYTHING) for service in INNER_SERVICES]
         publish += [query_subject(service, _ANYTHING) for service in INNER_SERVICES]
     return publish, subscribe

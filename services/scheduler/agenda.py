@@ -6,29 +6,41 @@ nothing about it needs to be stored. A time that moved is looked at again when i
 
 import heapq
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from services.scheduler.domain.deadlines import HANG_TIMEOUT_S, due_at
+from services.scheduler.domain.idleness import Ending, IdleRules
 from services.scheduler.domain.scopes import keypair_scope
 from services.scheduler.domain.session import Session
+from services.scheduler.idle_watch import IdleWatch
+from shared.contracts.kernels import EndReason, KernelUsage
 
 SLACK: Final = 1024
+LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Due(NamedTuple):
-    """A session that may start from now on, or that has stayed what it is for too long."""
+    """A session that may start from now on, or that has stayed what it is for too long.
+
+    One that runs is ended for a `reason`.
+    """
 
     session: Session
     is_start: bool
+    reason: EndReason | None = None
 
 
 class Agenda:
     """The due times of live sessions. Sessions whose beginning was not told have none."""
 
     def __init__(
-        self, sessions: Mapping[str, Session], hang_timeout_s: float = HANG_TIMEOUT_S
+        self,
+        sessions: Mapping[str, Session],
+        hang_timeout_s: float = HANG_TIMEOUT_S,
+        idle: IdleWatch | None = None,
     ) -> None:
+        self.idle = idle or IdleWatch()
         self._sessions = sessions
         self._hang_timeout_s = hang_timeout_s
         self._since: dict[str, datetime] = {}
@@ -40,6 +52,7 @@ class Agenda:
         self._lifetimes: dict[str, int | None] = {}
         self._running: dict[str, set[str]] = {}
         self._scopes: dict[str, str] = {}
+        self._now = LONG_AGO
 
     @property
     def next_at(self) -> datetime | None:
@@ -60,6 +73,7 @@ class Agenda:
             # its time goes on to count from when it ran first
             self._first_ran[session_id] = self._since[session_id]
         self._since[session_id] = at
+        self._now = max(self._now, at)
         if session.status == "RUNNING":
             self._since[session_id] = self._first_ran.get(session_id, at)
             self._count_in(session)
@@ -75,6 +89,7 @@ class Agenda:
     def closed(self, session: Session) -> None:
         """Forget a session that is over."""
         session_id = session.session_id
+        self.idle.forget(session_id)
         self._count_out(session_id)
         self._since.pop(session_id, None)
         self._first_ran.pop(session_id, None)
@@ -102,25 +117,55 @@ class Agenda:
         for session_id in self._running.get(scope, ()):
             self._plan(session_id)
 
+    def set_idle_timeout(self, scope: str, timeout_s: int | None) -> None:
+        """Take over how long a keypair's sessions may be idle, for those that run now as well."""
+        if self.idle.set_timeout(scope, timeout_s):
+            for session_id in self._running.get(scope, ()):
+                self._plan(session_id)
+
+    def set_idle_rules(self, rules: IdleRules) -> None:
+        """Take over when sessions count as idle, for those that run now as well."""
+        if self.idle.set_rules(rules):
+            for session_id in self._scopes:
+                self._plan(session_id)
+
+    def measured(self, session: Session, usage: KernelUsage, at: datetime) -> None:
+        """Note what a kernel uses."""
+        started_at = self.running_since(session.session_id)
+        self._now = max(self._now, at)
+        if started_at is not None and self.idle.measured(session, started_at, usage, at):
+            self._plan(session.session_id)
+
+    def running_since(self, session_id: str) -> datetime | None:
+        """Return since when a session runs; None when it does not."""
+        return self._since.get(session_id) if session_id in self._scopes else None
+
+    def lifetime_of(self, session_id: str) -> tuple[datetime, int] | None:
+        """Return when the lifetime of a running session is over, and how long it is, if it is."""
+        ending, limit_s = self._lifetime_ending(session_id), self._lifetime_s(session_id)
+        return None if ending is None or limit_s is None else (ending.at, limit_s)
+
     def take(self, now: datetime) -> Due | None:
         """Take the next session that something is due for; None when nothing is."""
+        self._now = max(self._now, now)
         while self.is_due(now):
             _, session_id = heapq.heappop(self._heap)
             del self._planned[session_id]
             held_until = self._held_until.get(session_id)
-            over_at = self._over_at(session_id)
+            over = self._over(session_id)
             if held_until is not None and held_until <= now:
                 del self._held_until[session_id]
                 self._plan(session_id)
                 return Due(self._sessions[session_id], is_start=True)
-            if over_at is not None and over_at <= now:
-                return Due(self._sessions[session_id], is_start=False)
+            if over is not None and over.at <= now:
+                return Due(self._sessions[session_id], is_start=False, reason=over.reason)
             self._plan(session_id)
         return None
 
     def _plan(self, session_id: str) -> None:
         """See to it that a session is looked at when the next thing is due for it, or before."""
-        due = self._over_at(session_id)
+        over = self._over(session_id)
+        due = None if over is None else over.at
         held_until = self._held_until.get(session_id)
         if held_until is not None and (due is None or held_until < due):
             due = held_until
@@ -131,27 +176,42 @@ class Agenda:
             self._planned[session_id] = due
             heapq.heappush(self._heap, (due, session_id))
 
-    def _over_at(self, session_id: str) -> datetime | None:
+    def _over(self, session_id: str) -> Ending | None:
+        """Return when a session will have been what it is for too long."""
         since = self._since.get(session_id)
         if since is None:
             return None
         session = self._sessions[session_id]
-        patience_s: float | None
-        match session.status:
-            case "PENDING":
-                patience_s = self._pending_s.get(session.request.resource_group)
-            case "RUNNING":
-                patience_s = self._lifetimes.get(self._scopes.get(session_id, ""))
-            case _:
-                patience_s = self._hang_timeout_s
-        return due_at(session, since, patience_s)
+        if session.status == "RUNNING":
+            endings = (
+                self._lifetime_ending(session_id),
+                self.idle.ending(session, since, self._now),
+            )
+            return min(
+                (one for one in endings if one is not None), default=None, key=lambda one: one.at
+            )
+        patience_s: float | None = self._hang_timeout_s
+        if session.status == "PENDING":
+            patience_s = self._pending_s.get(session.request.resource_group)
+        at = due_at(session, since, patience_s)
+        return None if at is None else Ending(at, None)
+
+    def _lifetime_ending(self, session_id: str) -> Ending | None:
+        since = self.running_since(session_id)
+        if since is None:
+            return None
+        at = due_at(self._sessions[session_id], since, self._lifetime_s(session_id))
+        return None if at is None else Ending(at, "idle-session-lifetime")
+
+    def _lifetime_s(self, session_id: str) -> int | None:
+        return self._lifetimes.get(self._scopes.get(session_id, ""))
 
     def _count_in(self, session: Session) -> None:
         """Keep who runs under which keypair, so that a changed policy finds them."""
         access_key = session.request.access_key
-        if access_key is not None:
-            scope = self._scopes[session.session_id] = keypair_scope(access_key)
-            self._running.setdefault(scope, set()).add(session.session_id)
+        scope = "" if access_key is None else keypair_scope(access_key)
+        self._scopes[session.session_id] = scope
+        self._running.setdefault(scope, set()).add(session.session_id)
 
     def _count_out(self, session_id: str) -> None:
         scope = self._scopes.pop(session_id, None)

@@ -7,6 +7,7 @@ from services.scheduler.handlers import SessionHandlers
 from services.scheduler.leadership import Leadership
 from services.scheduler.publisher import Publisher
 from services.scheduler.queue_view import QueueTeller, page
+from services.scheduler.remaining import checks_of
 from services.scheduler.replay_asking import ReplayDesk
 from services.scheduler.replays import Replays
 from services.scheduler.restarts import RestartHandler
@@ -15,6 +16,7 @@ from services.scheduler.settings import SchedulerSettings
 from services.scheduler.simulating import Simulator
 from services.scheduler.specs import SpecMaker
 from services.scheduler.writer import Writer
+from shared.contracts.activity import SessionActivity
 from shared.contracts.agents import Heartbeat
 from shared.contracts.base import ServiceName
 from shared.contracts.scheduler import (
@@ -23,14 +25,16 @@ from shared.contracts.scheduler import (
     DeleteResourceGroup,
     EnqueueSession,
     GetPendingQueue,
+    GetSessionChecks,
     PendingQueue,
     ReplayQueue,
     ReportKernels,
     RestartSession,
+    SessionChecks,
     SimulateSession,
     TerminateSession,
 )
-from shared.contracts.subjects import all_heartbeats
+from shared.contracts.subjects import all_heartbeats, session_activity_subject
 from shared.eventlog.codec import EventCodec
 from shared.eventlog.codecs import codec_for
 from shared.eventlog.log import EventLog
@@ -141,9 +145,16 @@ async def _serve(
     async def pending(query: GetPendingQueue) -> PendingQueue | Rejection:
         return await writer.read(lambda books: page(books, query, writer.position))
 
+    async def checks(query: GetSessionChecks) -> SessionChecks:
+        now = runtime.clock.now()
+        return await writer.read(lambda books: checks_of(books, query.session_id, now))
+
     await runtime.queries.answer(GetPendingQueue, pending)
     await _serve_replays(runtime, scheduler, writer)
+    await runtime.queries.answer(GetSessionChecks, checks)
     await telemetry.subscribe(runtime.nats, all_heartbeats(), Heartbeat, scheduler.hear)
+    used = session_activity_subject()
+    await telemetry.subscribe(runtime.nats, used, SessionActivity, scheduler.used)
 
     async def reconnected() -> None:
         scheduler.compare_all()

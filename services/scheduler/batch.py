@@ -67,8 +67,13 @@ class Batch:
                 self._books.begin(due.session.session_id)
                 continue
             session = due.session
-            events = deadlines.overdue(session, self._now, self._books.is_reachable)
-            log.info("session_overdue", session_id=session.session_id, status=session.status)
+            events = deadlines.overdue(session, self._now, self._books.is_reachable, due.reason)
+            log.info(
+                "session_overdue",
+                session_id=session.session_id,
+                status=session.status,
+                reason=due.reason,
+            )
             self._add(events, self._meta_of(session.session_id))
 
     def place(self, limit: int) -> int:

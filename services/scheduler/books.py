@@ -19,6 +19,7 @@ from services.scheduler.domain.deadlines import HANG_TIMEOUT_S
 from services.scheduler.domain.resource_group import ResourceGroup
 from services.scheduler.domain.scopes import Ceiling
 from services.scheduler.domain.session import Kernel, Session, SessionFact
+from services.scheduler.idle_watch import IdleWatch
 from services.scheduler.past import Past
 from services.scheduler.pending import Pending
 from services.scheduler.placement.cluster import Cluster
@@ -65,7 +66,11 @@ class Books:
     """
 
     def __init__(
-        self, agents: Iterable[Agent] = (), *, hang_timeout_s: float = HANG_TIMEOUT_S
+        self,
+        agents: Iterable[Agent] = (),
+        *,
+        hang_timeout_s: float = HANG_TIMEOUT_S,
+        idle: IdleWatch | None = None,
     ) -> None:
         self.cluster = Cluster()
         self.ledgers = Ledgers()
@@ -78,7 +83,7 @@ class Books:
         self.residents = Residents(self.sessions, self.cluster)
         self.correlations: dict[str, str] = {}
         self.ended: OrderedDict[str, Ended] = OrderedDict()
-        self.agenda = Agenda(self.sessions, hang_timeout_s)
+        self.agenda = Agenda(self.sessions, hang_timeout_s, idle)
         self.waiting_room = WaitingRoom()
         self.past = Past()
         self.doomed: dict[str, str] = {}
@@ -114,6 +119,7 @@ class Books:
         """Take over what a scope may hold from now on; who holds more keeps it."""
         self.ledgers.set_limits(scope, ceiling.slots, ceiling.default, ceiling.max_sessions)
         self.agenda.set_lifetime(scope, ceiling.lifetime_s)
+        self.agenda.set_idle_timeout(scope, ceiling.idle_timeout_s)
 
     def set_defaults(self, defaults: groups.Defaults) -> None:
         """Take over what holds now for groups that say nothing themselves."""

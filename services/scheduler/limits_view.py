@@ -64,6 +64,7 @@ class LimitsView:
             limits.default_for_unspecified,
             limits.max_concurrent_sessions,
             limits.max_session_lifetime,
+            limits.idle_timeout,
         )
 
     def scopes(self) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from typing import cast
 
 from services.scheduler.domain import quota
+from services.scheduler.domain.idleness import IdleRules, idle_rules
 from services.scheduler.domain.quota import KeypairLimits
 from shared.contracts.base import Event
 from shared.contracts.kernels import AutoPull
@@ -54,6 +55,11 @@ class PoliciesView:
     def image_auto_pull(self) -> AutoPull:
         """When nodes fetch the image of a session."""
         return cast(AutoPull, self._setting("image_auto_pull"))
+
+    @property
+    def idle_rules(self) -> IdleRules:
+        """When sessions count as idle, unless the policy of their keypair says it."""
+        return idle_rules(self._setting)
 
     def _setting(self, name: str) -> SettingValue:
         return self._settings.get(name, SETTINGS[name].default)

@@ -11,12 +11,14 @@ from services.scheduler.books import Books
 from services.scheduler.domain import resource_group, session_rules
 from services.scheduler.domain.deadlines import HANG_TIMEOUT_S
 from services.scheduler.domain.session import SessionFact
+from services.scheduler.idle_watch import IdleWatch
 from services.scheduler.limits_view import LimitsView
 from services.scheduler.publisher import Publisher
 from services.scheduler.queue_view import QueueTeller
 from services.scheduler.reconciling import Reconciler
 from services.scheduler.users_view import UsersView
 from services.scheduler.writer import Decide, Decision, Writer
+from shared.contracts.activity import SessionActivity
 from shared.contracts.agents import Heartbeat
 from shared.contracts.base import Event, Meta
 from shared.contracts.kernels import EndReason, KernelSpec
@@ -51,6 +53,7 @@ class Scheduler:
         self.agents_past = AgentsPast()
         self.users = UsersView()
         self.limits = LimitsView()
+        self.idle = IdleWatch()
         self._reconciler = Reconciler()
         self._writer: Writer | None = None
         self._publisher: Publisher | None = None
@@ -59,7 +62,7 @@ class Scheduler:
 
     async def fold(self) -> Books:
         """Return the books as the log has them now, with the agents and limits known now."""
-        books = Books(hang_timeout_s=self._hang_timeout_s)
+        books = Books(hang_timeout_s=self._hang_timeout_s, idle=self.idle)
         async for recorded in self._log.fold_all():
             books.apply(recorded.event, recorded.meta.correlation_id, recorded.recorded_at)
         self._tell(books)
@@ -80,6 +83,7 @@ class Scheduler:
         for scope in scopes:
             books.set_limits(scope, self.limits.ceiling(scope))
         books.set_defaults(self.limits.defaults())
+        books.agenda.set_idle_rules(self.limits.policies.idle_rules)
         # what is allowed to start now starts now
         self._writer.poke()
 
@@ -101,6 +105,7 @@ class Scheduler:
     def open(self, writer: Writer, publisher: Publisher, teller: QueueTeller) -> None:
         """Start to act: from now on what others tell has consequences."""
         self._writer, self._publisher, self._teller = writer, publisher, teller
+        self.idle.begin(self._clock.now())
         self._tell(writer.books)
         self._later(_seed, "seed")
         for agent_id in self.agents.superseded:
@@ -112,6 +117,7 @@ class Scheduler:
         for agent in self.agents.agents.values():
             books.put_agent(agent)
         books.set_defaults(self.limits.defaults())
+        books.agenda.set_idle_rules(self.limits.policies.idle_rules)
         for scope in self.limits.scopes():
             books.set_limits(scope, self.limits.ceiling(scope))
 
@@ -153,7 +159,28 @@ class Scheduler:
         if self._writer is not None:
             await self._writer.read(lambda books: self._compare(books, beat))
 
+    async def used(self, activity: SessionActivity) -> None:
+        """Note that somebody uses a session; when we hear of it counts, not the sender's clock."""
+        if self._writer is not None:
+            session = self._writer.books.sessions.get(activity.session_id)
+            if session is not None:
+                self.idle.used(session, self._clock.now(), open_streams=activity.open_streams)
+
+    def _measure(self, books: Books, beat: Heartbeat) -> None:
+        """Note what kernels use, each only as told by the node that it is on."""
+        if self.idle.rules.window_s is None:
+            return
+        now = self._clock.now()
+        for usage in beat.usage:
+            session = books.sessions.get(usage.session_id)
+            kernel = session.kernel(usage.kernel_id) if session else None
+            if session is None or kernel is None or kernel.phase != "running":
+                continue
+            if session_rules.is_at(kernel, beat.agent_id, beat.incarnation):
+                books.agenda.measured(session, usage, now)
+
     def _compare(self, books: Books, beat: Heartbeat) -> None:
+        self._measure(books, beat)
         publisher = self._require_publisher()
         found = self._reconciler.compare(beat, books.kernels_on(beat.agent_id))
         publisher.strays(beat.agent_id, beat.incarnation, found.stray)

@@ -24,6 +24,8 @@ EndReason = Literal[
     "pending-timeout",
     "dependency-failed",
     "idle-session-lifetime",
+    "idle-timeout",
+    "idle-utilization",
     "hang-timeout",
 ]
 AutoPull = Literal["digest", "tag", "none"]

@@ -67,6 +67,11 @@ def all_keypair_uses() -> str:
     return "tel.gateway.use.*"
 
 
+def session_activity_subject() -> str:
+    """Return the subject on which gateways tell which sessions are used."""
+    return "tel.gateway.activity"
+
+
 def node_log_subject(agent_id: str) -> str:
     """Return the subject on which a node answers for its kernels' logs."""
     return f"node.{token(agent_id)}.log"

@@ -27,6 +27,21 @@ class PatchSchedulerSettings(Body, frozen=True, kw_only=True):
     retries_to_skip: int | UnsetType = UNSET
 
 
+class PatchIdleSettings(Body, frozen=True, kw_only=True):
+    """When sessions end that are not used: times in seconds, thresholds in percent."""
+
+    network_timeout_enabled: bool | UnsetType = UNSET
+    network_timeout: int | UnsetType = UNSET
+    utilization_enabled: bool | UnsetType = UNSET
+    utilization_window: int | UnsetType = UNSET
+    utilization_grace: int | UnsetType = UNSET
+    utilization_operator: str | UnsetType = UNSET
+    utilization_cpu: int | UnsetType | None = UNSET
+    utilization_mem: int | UnsetType | None = UNSET
+    utilization_gpu: int | UnsetType | None = UNSET
+    utilization_gpu_mem: int | UnsetType | None = UNSET
+
+
 class PatchSettingsBody(Body, frozen=True, kw_only=True):
     """Settings to change, all of them or none: a merge patch. To reset one, DELETE it."""
 
@@ -37,6 +52,7 @@ class PatchSettingsBody(Body, frozen=True, kw_only=True):
     max_containers_per_agent: int | UnsetType | None = UNSET
     group_resource_visibility: bool | UnsetType = UNSET
     announcement: str | UnsetType = UNSET
+    idle: PatchIdleSettings | UnsetType = UNSET
     policy_maxima: dict[str, int | None] | UnsetType = UNSET
 
 

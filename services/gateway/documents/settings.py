@@ -41,6 +41,21 @@ class SchedulerSettings(msgspec.Struct, kw_only=True):
     retries_to_skip: int
 
 
+class IdleSettings(msgspec.Struct, kw_only=True):
+    """When sessions end that are not used: times in seconds, thresholds in percent."""
+
+    network_timeout_enabled: bool
+    network_timeout: int
+    utilization_enabled: bool
+    utilization_window: int
+    utilization_grace: int
+    utilization_operator: str
+    utilization_cpu: int | None
+    utilization_mem: int | None
+    utilization_gpu: int | None
+    utilization_gpu_mem: int | None
+
+
 class SettingsDocument(msgspec.Struct, kw_only=True):
     """All settings, and under `schema`, by dotted key, what each may be.
 
@@ -54,6 +69,7 @@ class SettingsDocument(msgspec.Struct, kw_only=True):
     max_containers_per_agent: int | None
     group_resource_visibility: bool
     announcement: str
+    idle: IdleSettings
     policy_maxima: dict[str, int | None]
     schema: dict[str, SettingSchema]
 

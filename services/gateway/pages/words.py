@@ -44,6 +44,8 @@ ENDS: Final[Mapping[str, str]] = {
     "pending-timeout": N_("Waited for too long"),
     "dependency-failed": N_("What it depended on has failed"),
     "idle-session-lifetime": N_("Its time was up"),
+    "idle-timeout": N_("Nobody used it for too long"),
+    "idle-utilization": N_("It made too little use of its resources"),
     "hang-timeout": N_("Its node did not answer in time"),
 }
 # The scheduler's own sentences hold numbers; here these stand beside the sentence, as violations.

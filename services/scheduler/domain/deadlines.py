@@ -48,19 +48,26 @@ def due_at(session: Session, since: datetime, patience_s: float | None) -> datet
             return None
 
 
-def overdue(session: Session, at: datetime, is_reachable: Callable[[str], bool]) -> Events:
+def overdue(
+    session: Session,
+    at: datetime,
+    is_reachable: Callable[[str], bool],
+    reason: EndReason | None = None,
+) -> Events:
     """Return what becomes of a session that has stayed what it is for too long.
 
-    One that waits is cancelled and one that runs is stopped, gently. One that does not come up is
-    stopped at once, and what is on agents that can't be asked is given up; one that does not end,
-    be it to start anew, is given up altogether, so that its resources are free for others.
+    One that waits is cancelled and one that runs is stopped, gently, for the reason given. One that
+    does not come up is stopped at once, and what is on agents that can't be asked is given up; one
+    that does not end, be it to start anew, is given up altogether, so that its resources are free
+    for others.
     """
     session_id = session.session_id
     match session.status:
         case "PENDING":
             return (SessionCancelled(session_id=session_id, reason="pending-timeout"),)
         case "RUNNING":
-            return (SessionTerminating(session_id=session_id, reason="idle-session-lifetime"),)
+            why = reason or "idle-session-lifetime"
+            return (SessionTerminating(session_id=session_id, reason=why),)
         case "SCHEDULED" | "PREPARING":
             stop = SessionTerminating(
                 session_id=session_id, reason="hang-timeout", grace_s=0, forced=True

@@ -32,6 +32,7 @@ class KeypairLimits(msgspec.Struct, frozen=True, kw_only=True):
     max_containers_per_session: int | None = None
     max_priority: int | None = None
     max_session_lifetime: int | None = None
+    idle_timeout: int | None = None
 
 
 class PendingUse(NamedTuple):

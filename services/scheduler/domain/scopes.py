@@ -8,12 +8,16 @@ from shared.contracts.scheduler import SessionEnqueued
 
 
 class Ceiling(NamedTuple):
-    """What a scope may hold at once, and for how long each session; null is unlimited."""
+    """What a scope may hold at once, and for how long each session; null is unlimited.
+
+    A null `idle_timeout_s` leaves it to the settings how long a session may be idle; 0 is for ever.
+    """
 
     slots: Limits
     default: Unspecified = "unlimited"
     max_sessions: int | None = None
     lifetime_s: int | None = None
+    idle_timeout_s: int | None = None
 
 
 # a keypair whose policy has not been heard of yet starts nothing: its limits are not known

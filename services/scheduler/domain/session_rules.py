@@ -31,6 +31,8 @@ _ASKED_FOR: Final[Collection[EndReason]] = (
     "user-requested",
     "force-terminated",
     "idle-session-lifetime",
+    "idle-timeout",
+    "idle-utilization",
 )
 _BY_ITSELF: Final[Collection[EndReason]] = ("task-finished", "self-terminated")
 _NEVER_CAME_UP: Final[Collection[EndReason]] = (
@@ -57,7 +59,7 @@ def place(state: Session, placements: tuple[KernelPlacement, ...]) -> Events:
 def report(state: Session, seen: KernelReport, agent_id: str, incarnation: str) -> Events:
     """Take in what a node saw of a kernel; only of the one that it was given, and once."""
     kernel = state.kernel(seen.kernel_id)
-    if state.is_over or kernel is None or not _is_at(kernel, agent_id, incarnation):
+    if state.is_over or kernel is None or not is_at(kernel, agent_id, incarnation):
         return ()
     if seen.attempt != state.attempt:
         return ()
@@ -147,7 +149,8 @@ def terminate(
     return _with_consequences(state, events)
 
 
-def _is_at(kernel: Kernel, agent_id: str, incarnation: str) -> bool:
+def is_at(kernel: Kernel, agent_id: str, incarnation: str) -> bool:
+    """Tell whether a live kernel has its place in this incarnation of an agent."""
     return (
         kernel.is_live
         and kernel.place is not None

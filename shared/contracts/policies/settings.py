@@ -15,6 +15,7 @@ SettingType = Literal["boolean", "integer", "text", "choice"]
 SettingScope = Literal["cluster", "resource-group"]
 SETTINGS_ID: Final = "cluster"
 RETRIES_MAX: Final = 1000
+IDLE_MAX_S: Final = 15_552_000
 
 
 class Setting(NamedTuple):
@@ -33,6 +34,14 @@ class Setting(NamedTuple):
 def _maximum(default: int, what: str) -> Setting:
     text = f"The largest {what} that a policy may give, other than unlimited. Null: no such limit."
     return Setting("integer", default, text, least=0, nullable=True)
+
+
+def _percentage(what: str) -> Setting:
+    text = (
+        f"Below which mean use of {what}, in percent of what a session was given, it counts as "
+        "idle. Null: it is not looked at."
+    )
+    return Setting("integer", None, text, least=0, most=100, nullable=True)
 
 
 SETTINGS: Final[Mapping[str, Setting]] = MappingProxyType(
@@ -90,12 +99,57 @@ SETTINGS: Final[Mapping[str, Setting]] = MappingProxyType(
         "announcement": Setting(
             "text", "", "What everybody should know; everybody may read it.", most=10_000
         ),
+        "idle.network_timeout_enabled": Setting(
+            "boolean",
+            default=False,
+            description="Whether interactive sessions end that nobody has used for some time.",
+        ),
+        "idle.network_timeout": Setting(
+            "integer",
+            600,
+            "For how many seconds nobody may use an interactive session before it is ended; 0: for "
+            "ever. The idle time-out of a keypair's policy goes first. Acts at once.",
+            least=0,
+            most=IDLE_MAX_S,
+        ),
+        "idle.utilization_enabled": Setting(
+            "boolean",
+            default=False,
+            description="Whether interactive and batch sessions end that make too little use of "
+            "what they were given. Needs at least one of the thresholds.",
+        ),
+        "idle.utilization_window": Setting(
+            "integer",
+            43_200,
+            "Over how many seconds the use is averaged; nothing is judged before so much is known. "
+            "0: never. The idle time-out of a keypair's policy goes first. Acts at once.",
+            least=0,
+            most=IDLE_MAX_S,
+        ),
+        "idle.utilization_grace": Setting(
+            "integer",
+            300,
+            "How many seconds after a session's start do not count, because it prepares itself.",
+            least=0,
+            most=IDLE_MAX_S,
+        ),
+        "idle.utilization_operator": Setting(
+            "choice",
+            "and",
+            "Whether everything that is looked at must be below its threshold (and), or anything "
+            "(or). What was not given, or can't be measured, is left out.",
+            choices=("and", "or"),
+        ),
+        "idle.utilization_cpu": _percentage("the CPU"),
+        "idle.utilization_mem": _percentage("memory"),
+        "idle.utilization_gpu": _percentage("accelerators"),
+        "idle.utilization_gpu_mem": _percentage("the accelerators' memory"),
         "policy_maxima.cpu": _maximum(512, "number of CPU cores"),
         "policy_maxima.mem": _maximum(1024 * 2**30, "memory in bytes"),
         "policy_maxima.cuda.device": _maximum(64, "number of GPUs"),
         "policy_maxima.cuda.shares": _maximum(256, "number of fractional GPUs"),
         "policy_maxima.max_concurrent_sessions": _maximum(100, "number of concurrent sessions"),
-        "policy_maxima.idle_timeout": _maximum(15_552_000, "idle time-out in seconds"),
+        "policy_maxima.idle_timeout": _maximum(IDLE_MAX_S, "idle time-out in seconds"),
         "policy_maxima.max_folder_count": _maximum(100, "number of folders"),
     }
 )

@@ -8,6 +8,13 @@ RUNNING over RESTARTING (its kernels end, its places stay) back to SCHEDULED.
 
 from typing import TypeAlias
 
+from shared.contracts.scheduler.checks import (
+    CheckDetail,
+    CheckName,
+    GetSessionChecks,
+    SessionCheck,
+    SessionChecks,
+)
 from shared.contracts.scheduler.groups import (
     ALL_SESSION_TYPES,
     AgentSelection,
@@ -82,6 +89,8 @@ __all__ = [
     "TERMINAL_STATUSES",
     "AgentSelection",
     "ChangeResourceGroup",
+    "CheckDetail",
+    "CheckName",
     "ClusterMode",
     "Comparison",
     "CreateResourceGroup",
@@ -89,6 +98,7 @@ __all__ = [
     "EnqueueSession",
     "EstimatedStart",
     "GetPendingQueue",
+    "GetSessionChecks",
     "GroupCommand",
     "GroupEvent",
     "KernelPlacement",
@@ -114,6 +124,8 @@ __all__ = [
     "SchedulerQuery",
     "SchedulerType",
     "SessionCancelled",
+    "SessionCheck",
+    "SessionChecks",
     "SessionEnqueued",
     "SessionEvent",
     "SessionFailed",
@@ -142,3 +154,4 @@ __all__ = [
 SchedulerEvent: TypeAlias = GroupEvent | SessionsEvent
 SchedulerQuery: TypeAlias = GetPendingQueue | ReplayQueue
 SchedulerCommand: TypeAlias = GroupCommand | SessionsCommand | SimulateSession
+SchedulerQuery: TypeAlias = GetPendingQueue | GetSessionChecks

@@ -13,7 +13,7 @@ from shared.contracts.agents import (
     NodeLoad,
 )
 from shared.contracts.base import Accepted, Reply
-from shared.contracts.kernels import KernelPresence, KernelReport, KernelSpec
+from shared.contracts.kernels import KernelPresence, KernelReport, KernelSpec, KernelUsage
 from shared.contracts.scheduler import ReportKernels
 from shared.contracts.subjects import heartbeat_subject
 from shared.kernel.ids import new_id
@@ -111,7 +111,10 @@ class FakeNode:
         assert isinstance(await self.report(spec, "preparing", "running"), Accepted)
         return spec
 
-    async def beat(self, *kernels: KernelSpec, phase: str = "running") -> None:
+    async def beat(
+        self, *kernels: KernelSpec, phase: str = "running", cpu_percent: float | None = None
+    ) -> None:
+        """Beat; with a share of the CPU, as every kernel uses it."""
         self.beats += 1
         beat = Heartbeat(
             agent_id=self.agent_id,
@@ -136,6 +139,16 @@ class FakeNode:
                     phase=phase,
                 )
                 for spec in kernels
+            ),
+            usage=tuple(
+                KernelUsage(
+                    session_id=spec.session_id,
+                    kernel_id=spec.kernel_id,
+                    at=datetime.now(tz=UTC),
+                    cpu_percent=cpu_percent,
+                )
+                for spec in kernels
+                if cpu_percent is not None
             ),
         )
         await telemetry.publish(self.world.client, heartbeat_subject(self.agent_id), beat)
