@@ -152,6 +152,5 @@ __all__ = [
 ]
 
 SchedulerEvent: TypeAlias = GroupEvent | SessionsEvent
-SchedulerQuery: TypeAlias = GetPendingQueue | ReplayQueue
 SchedulerCommand: TypeAlias = GroupCommand | SessionsCommand | SimulateSession
-SchedulerQuery: TypeAlias = GetPendingQueue | GetSessionChecks
+SchedulerQuery: TypeAlias = GetPendingQueue | GetSessionChecks | ReplayQueue
