@@ -1,7 +1,7 @@
 """Knows every agent: turns heartbeats, and their absence, into events where something changes."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import reduce
 from typing import Final
@@ -59,6 +59,7 @@ class Registry:
         self._timeout_s = timeout_s
         self._agents: dict[str, Known] = {}
         self._images: dict[str, Image] = {}
+        self._image_versions: dict[str, int] = {}
         self._groups = resource_group.INITIAL
         # The last beat of each agent whose resource group is not known (yet).
         self._refused: dict[str, Heartbeat] = {}
@@ -87,6 +88,7 @@ class Registry:
         elif aggregate == "image":
             found = self._images.get(key, image.INITIAL)
             self._images[key] = image.evolve(found, recorded.event)
+            self._image_versions[key] = recorded.version
 
     def learn(self, _service: str, recorded: Recorded) -> None:
         """Take note of what the scheduler's log says about resource groups."""
@@ -118,8 +120,11 @@ class Registry:
             goodbye=beat.goodbye,
         )
         try:
+            # what was said before this process began counts as unheard: it may not be recorded
+            heard = known.state.profile if known.sequence >= 0 else None
+            former = {} if heard is None else heard.image_labels
             outcome = await self._execute(beat.agent_id, command, _own_meta())
-            await self._discover(profile)
+            await self._discover(profile, former)
         except LogUnavailable as problem:
             logger.warning("heartbeat_not_recorded", agent=beat.agent_id, problem=str(problem))
             outcome = None
@@ -151,18 +156,35 @@ class Registry:
         else:
             self._deadlines.drop(agent_id)
 
-    async def _discover(self, profile: AgentProfile) -> None:
+    async def _discover(
+        self, profile: AgentProfile, former: Mapping[str, Mapping[str, str]]
+    ) -> None:
+        """Record images that nobody has offered before, and what this agent newly says of them."""
         for canonical in profile.images:
-            command = Discover(canonical=canonical, architecture=profile.architecture)
+            labels = profile.image_labels.get(canonical, {})
+            command = Discover(
+                canonical=canonical,
+                architecture=profile.architecture,
+                labels=None if labels == former.get(canonical, {}) else labels,
+            )
             key = f"{canonical}/{profile.architecture}"
-            events = image.decide(self._images.get(key, image.INITIAL), command)
+            known = self._images.get(key, image.INITIAL)
+            events = image.decide(known, command)
             if not events:
                 continue
+            version = self._image_versions.get(key, 0)
             try:
-                await self._log.append([Write(stream_name("image", key), 0, events)], _own_meta())
+                write = Write(stream_name("image", key), version, events)
+                await self._log.append([write], _own_meta())
+                version += len(events)
             except StreamConflict:
                 logger.info("image_known_elsewhere", image=key)
-            self._images[key] = reduce(image.evolve, events, image.INITIAL)
+                stream = await self._log.load(stream_name("image", key))
+                version = stream.version
+                self._images[key] = reduce(image.evolve, stream.events, image.INITIAL)
+            else:
+                self._images[key] = reduce(image.evolve, events, known)
+            self._image_versions[key] = version
 
     async def set_schedulable(
         self, command: SetAgentSchedulable, meta: Meta, key: CommandKey | None

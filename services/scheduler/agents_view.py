@@ -1,7 +1,9 @@
 """What the scheduler knows of agents and images: a replica of the agents service's events."""
 
+from collections.abc import Collection
 from typing import Final
 
+from services.scheduler.domain.raising import ImageNeeds
 from services.scheduler.placement.model import Agent, Device, Shape
 from services.scheduler.placement.reasons import Impossible, never_fits
 from shared.contracts.agents import (
@@ -15,6 +17,7 @@ from shared.contracts.agents import (
     ImageDiscovered,
 )
 from shared.contracts.base import Event
+from shared.kernel.image_labels import shared_memory_of
 
 # these run only what the host has; any other runtime can fetch an image that somebody offers
 RUNTIMES_WITHOUT_PULL: Final = frozenset({"process"})
@@ -29,15 +32,17 @@ class AgentsView:
         self.agents: dict[str, Agent] = {}
         self.superseded: dict[str, set[str]] = {}
         self._offered: dict[str, tuple[str, ...]] = {}
-        self._images: dict[str, set[str]] = {}
+        self._images: dict[str, dict[str, ImageNeeds]] = {}
         self._schedulable: dict[str, bool] = {}
-        self._architectures: dict[tuple[str, str], str | None] = {}
-        self._verdicts: dict[tuple[str, Shape], Impossible | None] = {}
+        self._architectures: dict[tuple[str, str, tuple[str, ...]], str | None] = {}
+        self._verdicts: dict[tuple[str, Shape, int | None], Impossible | None] = {}
+        self._slots: dict[str, frozenset[str]] = {}
 
     def apply(self, event: Event) -> str | None:
         """Take in the next event; return the id of the agent that it changed, if any."""
         self._architectures.clear()
         self._verdicts.clear()
+        self._slots.clear()
         match event:
             case AgentConnected() | AgentProfileChanged():
                 return self._profile(event.agent_id, event.incarnation, event.profile)
@@ -50,44 +55,82 @@ class AgentsView:
             case AgentSchedulableSet():
                 return self._allow(event.agent_id, schedulable=event.schedulable)
             case ImageDiscovered():
-                self._images.setdefault(event.canonical, set()).add(event.architecture)
+                needs = ImageNeeds(event.minimum, shared_memory_of(event.labels))
+                self._images.setdefault(event.canonical, {})[event.architecture] = needs
         return None
 
-    def architecture_of(self, image: str, group: str) -> str | None:
+    def architecture_of(
+        self, image: str, group: str, designated: tuple[str, ...] = ()
+    ) -> str | None:
         """Return for which architecture an image is had, one of the group's agents' if possible.
 
-        None when nobody offers it. Of several the first by name counts.
+        Of the agents that are `designated` one's, if there are any. None when nobody offers the
+        image. Of several the first by name counts.
         """
-        key = (image, group)
+        key = (image, group, designated)
         if key in self._architectures:
             return self._architectures[key]
         if len(self._architectures) >= REMEMBERED_MAX:
             self._architectures.clear()
-        found = self._architectures[key] = self._find_architecture(image, group)
+        found = self._architectures[key] = self._find_architecture(image, group, designated)
         return found
 
-    def impossible(self, group: str, shape: Shape) -> Impossible | None:
-        """Tell why a group's agents could never hold a shape; None if they could."""
-        key = (group, shape)
+    def needs_of(self, image: str, group: str, designated: tuple[str, ...] = ()) -> ImageNeeds:
+        """Return what each kernel of an image gets at least, where it would run."""
+        architecture = self.architecture_of(image, group, designated)
+        return self._images.get(image, {}).get(architecture or "", ImageNeeds())
+
+    def slots_in(self, group: str) -> frozenset[str]:
+        """Return the slots that agents of a group have."""
+        found = self._slots.get(group)
+        if found is None:
+            agents = (agent for agent in self.agents.values() if agent.group == group)
+            found = frozenset(
+                slot
+                for agent in agents
+                if not agent.gone
+                for slot, amount in agent.capacity.items()
+                if amount
+            )
+            self._slots[group] = found
+        return found
+
+    def groups_of(self, agent_ids: Collection[str]) -> frozenset[str]:
+        """Return the groups of agents, as far as they are known."""
+        known = (self.agents.get(agent_id) for agent_id in agent_ids)
+        return frozenset(agent.group for agent in known if agent is not None)
+
+    def impossible(
+        self, group: str, shape: Shape, max_containers: int | None = None
+    ) -> Impossible | None:
+        """Tell why a group's agents could never hold a shape; None if they could.
+
+        `max_containers` is how many kernels an agent may have, None any number.
+        """
+        key = (group, shape, max_containers)
         if key in self._verdicts:
             return self._verdicts[key]
         if len(self._verdicts) >= REMEMBERED_MAX:
             self._verdicts.clear()
-        verdict = self._verdicts[key] = never_fits(self.agents.values(), group, shape)
+        verdict = self._verdicts[key] = never_fits(
+            self.agents.values(), group, shape, max_containers
+        )
         return verdict
 
-    def _find_architecture(self, image: str, group: str) -> str | None:
+    def _find_architecture(self, image: str, group: str, designated: tuple[str, ...]) -> str | None:
         everywhere = set(self._images.get(image, ()))
         here: set[str] = set()
         for agent_id, images in self._offered.items():
             if image in images:
                 agent = self.agents[agent_id]
                 everywhere.add(agent.architecture)
-                if agent.group == group:
+                if _is_meant(agent, group, designated):
                     here.add(agent.architecture)
         if not here:
             here = everywhere & {
-                agent.architecture for agent in self.agents.values() if agent.group == group
+                agent.architecture
+                for agent in self.agents.values()
+                if _is_meant(agent, group, designated)
             }
         return min(here or everywhere, default=None)
 
@@ -142,3 +185,7 @@ class AgentsView:
             return None
         self.agents[agent_id] = agent._replace(schedulable=schedulable)
         return agent_id
+
+
+def _is_meant(agent: Agent, group: str, designated: tuple[str, ...]) -> bool:
+    return agent.group == group and (not designated or agent.agent_id in designated)

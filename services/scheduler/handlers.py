@@ -162,7 +162,10 @@ class SessionHandlers:
         """Return the command with the group that it means when it names none."""
         if command.resource_group is not None:
             return command
-        groups = (queue.group for queue in books.queues.values())
+        wanted = self._agents.groups_of(command.designated_agents)
+        groups = (
+            queue.group for name, queue in books.queues.items() if not wanted or name in wanted
+        )
         chosen = resource_group.choose(groups, command, self._access_key(command))
         return msgspec.structs.replace(command, resource_group=chosen)
 
@@ -177,15 +180,16 @@ class SessionHandlers:
         user_id = command.user_id
         agents, keypairs = self._agents, self._limits.keypairs
         access_key = self._access_key(command)
+        most = books.defaults.max_containers
         return rules.Facts(
             group=queue.group if queue else None,
-            architecture=agents.architecture_of(command.image, group),
+            architecture=agents.architecture_of(command.image, group, command.designated_agents),
             user_problem=self._users.user_problem(user_id),
             project_problem=self._users.project_problem(
                 user_id, command.project_id, command.domain
             ),
             is_name_taken=lambda name: (user_id, name) in books.names,
-            impossible=lambda shape: agents.impossible(group, shape),
+            impossible=lambda shape: agents.impossible(group, shape, most),
             make_id=new_id,
             sees_all_groups=self._users.is_superadmin(user_id),
             access_key=access_key,
@@ -193,4 +197,7 @@ class SessionHandlers:
             limits=self._limits.of_keypair(access_key) if access_key else None,
             pending=books.pending.of(access_key),
             find_dependency=finder(books, user_id, in_log),
+            image=agents.needs_of(command.image, group, command.designated_agents),
+            offered_slots=agents.slots_in(group),
+            find_agent=agents.agents.get,
         )

@@ -129,6 +129,7 @@ def _answer(question: _Question) -> Simulation:
         starting_now=starting,
         sessions=tuple(sessions),
         position=question.position,
+        adjustments=question.events[0].adjustments,
     )
 
 

@@ -44,6 +44,7 @@ class SpecMaker:
             forced=ending.forced if ending else False,
             sudo=request.sudo,
             image_auto_pull=self._policies.image_auto_pull,
+            shared_memory=request.shared_memory,
             labels={"user": request.user_id, "project": request.project_id},
         )
 

@@ -53,6 +53,7 @@ def held_of(event: SessionEnqueued, turn: int, at: datetime | None, live: Contai
         event.architecture,
         len(kernel_ids),
         event.cluster_mode,
+        event.designated_agents,
     )
     waiting = Waiting(
         event.session_id,

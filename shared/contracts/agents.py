@@ -26,7 +26,8 @@ class AgentProfile(msgspec.Struct, frozen=True, kw_only=True):
     """What an agent says of itself; it changes seldom.
 
     `isolation` tells, for cpu, memory, pids, filesystem, user and network, whether this host
-    enforces it, in words for people in `isolation_notes`.
+    enforces it, in words for people in `isolation_notes`. `image_labels` are the labels of those
+    images that have any.
     """
 
     address: str
@@ -40,6 +41,7 @@ class AgentProfile(msgspec.Struct, frozen=True, kw_only=True):
     images: tuple[str, ...] = ()
     isolation: dict[str, Enforcement] = {}
     isolation_notes: tuple[str, ...] = ()
+    image_labels: dict[str, dict[str, str]] = {}
 
 
 class AgentEvent(Event, frozen=True):
@@ -92,7 +94,10 @@ class AgentSchedulableSet(AgentEvent, frozen=True, tag="AgentSchedulableSet"):
 
 
 class ImageDiscovered(Event, frozen=True, tag="ImageDiscovered"):
-    """An image can be run somewhere."""
+    """An image can be run somewhere, or is found again with other labels.
+
+    `minimum` is what each kernel gets of a slot at least, as the labels have it.
+    """
 
     AGGREGATE: ClassVar[str] = "image"
     canonical: str

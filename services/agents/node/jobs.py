@@ -48,6 +48,7 @@ def make_job(
         device_nodes=tuple(dict.fromkeys(node for device in devices for node in nodes(device))),
         user_index=user_index,
         sudo=spec.sudo,
+        shared_memory_bytes=spec.shared_memory,
     )
 
 

@@ -16,6 +16,7 @@ from services.agents.node.devices.host import HostDevices
 from services.agents.node.devices.nvidia import NvidiaDevices
 from services.agents.node.domain.kernel import Record
 from services.agents.node.heartbeat import Goodbye, HeartbeatSender, Load
+from services.agents.node.images import read_images
 from services.agents.node.introduction import Introduction
 from services.agents.node.jobs import make_job
 from services.agents.node.journal import Journal
@@ -72,8 +73,11 @@ class Node:
         # Versions of the daemon share the group by its incarnation, installations do not.
         parent = f"quartermaster-{self.journal.incarnation[-12:]}"
         groups, note = await asyncio.to_thread(detect, parent)
+        images = await asyncio.to_thread(read_images, self._data)
         options = ProcessOptions(
-            log_limit_bytes=self._settings.kernel_log_limit_bytes, sandbox=self._settings.sandbox
+            log_limit_bytes=self._settings.kernel_log_limit_bytes,
+            sandbox=self._settings.sandbox,
+            images=tuple(sorted(images)),
         )
         self._runtime = ProcessRuntime(self._data / "kernels", groups, options, note)
         runtime_profile = await self._runtime.open()
@@ -81,7 +85,7 @@ class Node:
         await asyncio.to_thread(self._accelerators.open)
         meter = KernelMeter(self._runtime.usage, self._accelerators.devices, self._clock)
         self._load = Load(host, self._accelerators, meter)
-        profile = self._profile(runtime_profile, host.slots())
+        profile = self._profile(runtime_profile, host.slots(), images)
         self.heartbeat = HeartbeatSender(
             self._nats,
             self._settings.agent_id,
@@ -167,7 +171,9 @@ class Node:
         if self._settings.node_key_file is not None:
             self._key = NodeKey.load(self._settings.node_key_file)
 
-    def _profile(self, runtime: RuntimeProfile, host: Slots) -> AgentProfile:
+    def _profile(
+        self, runtime: RuntimeProfile, host: Slots, labels: dict[str, dict[str, str]]
+    ) -> AgentProfile:
         slots = host
         for device in self._accelerators.devices:
             slots = add(slots, {device.slot: device.amount})
@@ -183,6 +189,7 @@ class Node:
             images=runtime.images,
             isolation=runtime.isolation,
             isolation_notes=runtime.notes,
+            image_labels={name: found for name, found in labels.items() if found},
         )
 
     def _make_job(self, record: Record) -> KernelJob:

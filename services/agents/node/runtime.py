@@ -33,6 +33,7 @@ class KernelJob(msgspec.Struct, frozen=True, kw_only=True):
     """A kernel to start, with everything opened and decided. `environ` may hold secrets.
 
     `sudo` asks for root inside: in the kernel's own view of users, never on the machine.
+    `shared_memory_bytes` is how much of its memory /dev/shm may take, None all of it.
     """
 
     key: KernelKey
@@ -45,6 +46,7 @@ class KernelJob(msgspec.Struct, frozen=True, kw_only=True):
     device_nodes: tuple[str, ...] = ()
     user_index: int = 0
     sudo: bool = False
+    shared_memory_bytes: int | None = None
 
 
 class Exit(msgspec.Struct, frozen=True, kw_only=True):

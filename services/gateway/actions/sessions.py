@@ -5,6 +5,7 @@ from typing import Any, Final
 import msgspec
 
 from services.gateway.actions.session_start import dependencies, start_time
+from services.gateway.actions.session_wishes import may_designate, shared_memory_of
 from services.gateway.auth.permissions import Verdict, forbidden, judge
 from services.gateway.auth.principals import Principal
 from services.gateway.gateway import Gateway
@@ -40,7 +41,11 @@ class CreateSessionBody(Body, frozen=True, kw_only=True):
     is an id or a name: that of the group goes before that of every group, and what `resources`
     says before both. It starts at `starts_at` (RFC 3339) or later, and once all sessions of
     `depends_on`, ids or names of one's own, have ended well. Without a `resource_group` it is that
-    of the preset, else the default one, else the first by name, of those that take it.
+    of the preset, else that of the designated agents, else the default one, else the first by
+    name, of those that take it. A part of each kernel's `mem` is `shared_memory` (bytes, or "64m");
+    unless given it is the preset's or what suits the image. A slot below the minimum of the image
+    is raised to it, which `adjustments` tell; with `strict` it is refused (422
+    `below_image_minimum`). Administrators may name `designated_agents`; no other will do then.
     """
 
     name: str
@@ -59,6 +64,9 @@ class CreateSessionBody(Body, frozen=True, kw_only=True):
     depends_on: list[str] = []
     project: str | None = None
     count: int = 1
+    shared_memory: int | str | None = None
+    designated_agents: list[str] = []
+    strict: bool = False
 
 
 async def create_sessions(
@@ -78,12 +86,14 @@ async def simulate_sessions(gateway: Gateway, call: Call, body: CreateSessionBod
 async def enqueueing(gateway: Gateway, call: Call, body: CreateSessionBody) -> EnqueueSession:
     """Return the command that a body means; raises Refused with all that is wrong with it."""
     principal = call.caller()
+    designated = may_designate(principal, body.designated_agents)
     user = gateway.directory.users[principal.user_id]
     errors = [*_not_offered(body), *_environ_errors(body.environ)]
     starts_at = start_time(body.starts_at, errors)
     depends_on = await dependencies(gateway.reads.pool, principal.user_id, body.depends_on, errors)
     preset = await _preset(gateway, principal, body, errors)
     resources = _resources(body, preset, errors)
+    shared_memory = shared_memory_of(body.shared_memory, preset, errors)
     if errors:
         raise Refused(all_invalid(tuple(errors)))
     project = await project_for(gateway.reads, principal, body.project)
@@ -111,6 +121,9 @@ async def enqueueing(gateway: Gateway, call: Call, body: CreateSessionBody) -> E
         sudo=user.sudo_session_enabled,
         starts_at=starts_at,
         depends_on=depends_on,
+        shared_memory=shared_memory,
+        designated_agents=designated,
+        strict=body.strict,
     )
 
 

@@ -134,6 +134,8 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
         "sessions.create": Rule("all", "domain", "own", "none"),
         "sessions.simulate": Rule("all", "domain", "own", "none"),
         "sessions.restart": Rule("all", "domain", "own", "none"),
+        # a member of the body of a creation
+        "sessions.designate": Rule("all", "domain", "none", "none"),
         "sessions.terminate": Rule("all", "domain", "own", "none"),
         "queue.list": Rule("all", "domain", "none", "all"),
         "events.list": _WATCHERS,

@@ -5,6 +5,7 @@ from typing import Literal
 
 import msgspec
 
+from services.gateway.documents.adjustments import AdjustmentDocument
 from shared.contracts.kernels import EndReason, SessionType
 from shared.contracts.scheduler import ClusterMode, SessionResult, SessionStatus
 
@@ -53,6 +54,8 @@ class SessionTimes(msgspec.Struct, kw_only=True):
 class SessionDocument(msgspec.Struct, kw_only=True):
     """One session. `resources` is what each kernel asks for, `requested` what all do together.
 
+    `shared_memory`, in bytes, is a part of each kernel's memory; null leaves it to the node.
+    `adjustments` tell what was raised to the minimum of the image.
     `position`, `reason`, `retries` and `estimated_start` tell of its place in the queue, and
     `expires_at` when the lifetime of its keypair's policy is over; they are added when it is
     rendered.
@@ -78,7 +81,9 @@ class SessionDocument(msgspec.Struct, kw_only=True):
     cluster_mode: ClusterMode
     resources: dict[str, str]
     requested: dict[str, str]
-    adjustments: list[str] = []
+    adjustments: list[AdjustmentDocument] = []
+    shared_memory: int | None = None
+    designated_agents: list[str] = []
     starts_at: datetime | None = None
     depends_on: list[str] = []
     agents: list[str] = []

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from services.gateway.documents.adjustments import AdjustmentDocument, adjustment_documents
 from shared.contracts.scheduler import EstimatedStart, Reason, SimulatedSession, Simulation
 from shared.kernel.slots import render_amount
 
@@ -29,12 +30,16 @@ class SimulatedSessionDocument(msgspec.Struct, kw_only=True):
 
 
 class SimulationDocument(msgspec.Struct, kw_only=True):
-    """What would become of all: `total` asked for, the first of them in `sessions`."""
+    """What would become of all: `total` asked for, the first of them in `sessions`.
+
+    `adjustments` are what would be raised to the minimum of the image.
+    """
 
     resource_group: str
     total: int
     starting_now: int
     sessions: list[SimulatedSessionDocument]
+    adjustments: list[AdjustmentDocument]
 
 
 def simulation_document(found: Simulation) -> SimulationDocument:
@@ -44,6 +49,7 @@ def simulation_document(found: Simulation) -> SimulationDocument:
         total=found.total,
         starting_now=found.starting_now,
         sessions=[_session(one) for one in found.sessions],
+        adjustments=adjustment_documents(found.adjustments),
     )
 
 

@@ -17,6 +17,7 @@ SLOT_FIELDS: Final = frozenset(
     }
 )
 _DEVICES: Final = "devices"
+_ADJUSTED: Final = ("requested", "adjusted_to")
 
 
 def render(name: str, value: Any) -> Any:
@@ -28,6 +29,9 @@ def render(name: str, value: Any) -> Any:
             return {slot: _each(slot, amounts) for slot, amounts in value.items()}
         if {"slot", "amount"} <= value.keys():
             return {**value, "amount": render_amount(value["slot"], value["amount"])}
+        if {"slot", "adjusted_to"} <= value.keys():
+            amounts = {name: render_amount(value["slot"], value[name]) for name in _ADJUSTED}
+            return {**value, **amounts}
         return {key: render(key, inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [render("", item) for item in value]

@@ -51,6 +51,7 @@ def _environment(language: str, assets: Assets) -> Environment:
         "url": lambda listing, **changes: listing.url(**changes),
         "at": at,
         "label": words.label,
+        "adjustment": words.adjustment,
         "isolation_name": words.isolation_name,
         "slot_name": words.slot_name,
         "outcome": words.outcome,

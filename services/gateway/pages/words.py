@@ -147,6 +147,12 @@ class Words:
             figures.append(agents % {"count": item["agents"]})
         return " ".join([*said, ", ".join(figures)])
 
+    def adjustment(self, item: Mapping[str, Any]) -> str:
+        """Say what each kernel was given more of than it was asked for."""
+        said = self._("%(slot)s: %(adjusted_to)s instead of %(requested)s, as its image needs")
+        figures = {name: amount(item[name], item["slot"]) for name in ("requested", "adjusted_to")}
+        return said % {"slot": self.slot_name(item["slot"]), **figures}
+
     def steps(self, session: Mapping[str, Any]) -> list[dict[str, str]]:
         """Return what a session went through, with how long each step took."""
         history = sorted((str(at), str(status)) for status, at in session["status_history"].items())

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, Final
 
+from services.gateway.documents.adjustments import adjustment_documents
 from services.gateway.documents.sessions import (
     KernelDocument,
     SessionDocument,
@@ -59,6 +60,9 @@ def enqueued(event: SessionEnqueued, at: datetime) -> SessionDocument:
         kernels=[_new_kernel(kernel) for kernel in event.kernels],
         starts_at=event.starts_at,
         depends_on=list(event.depends_on),
+        adjustments=adjustment_documents(event.adjustments),
+        shared_memory=event.shared_memory,
+        designated_agents=list(event.designated_agents),
         times=SessionTimes(created_at=at),
         created_at=at,
         modified_at=at,

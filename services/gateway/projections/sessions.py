@@ -43,7 +43,7 @@ class SessionsProjection:
     """Folds the scheduler's events."""
 
     name = "sessions"
-    version = 6
+    version = 7
     sources = ("scheduler",)
     tables = (*GROUP_TABLES, "sessions", "occupancy")
 

@@ -7,10 +7,19 @@ from typing import Final
 import msgspec
 
 from services.scheduler.domain.dependencies import Find, dependency_errors, resolved
+from services.scheduler.domain.designating import designation_errors
 from services.scheduler.domain.entering import group_errors
 from services.scheduler.domain.quota import KeypairLimits, PendingUse, exceeded
+from services.scheduler.domain.raising import (
+    ImageNeeds,
+    Raised,
+    below_minimum,
+    raised,
+    shared_memory_errors,
+)
 from services.scheduler.domain.resource_group import ResourceGroup
-from services.scheduler.placement.model import Shape, shape_of
+from services.scheduler.placement.index import CONTAINERS
+from services.scheduler.placement.model import Agent, Shape, shape_of
 from services.scheduler.placement.reasons import Impossible
 from shared.contracts.scheduler import (
     DEFAULT_PRIORITY,
@@ -34,6 +43,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
     `user_problem`, `project_problem` and `keypair_problem` say what is wrong with them, None when
     nothing is. `access_key` is the keypair whose `limits` hold, and `pending` what waits under it.
+    `offered_slots` are those that the agents of the group have.
     """
 
     group: ResourceGroup | None
@@ -49,6 +59,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     limits: KeypairLimits | None = None
     pending: PendingUse = PendingUse()
     find_dependency: Find = lambda _name: None
+    image: ImageNeeds = ImageNeeds()
+    offered_slots: frozenset[str] = frozenset()
+    find_agent: Callable[[str], Agent | None] = lambda _agent_id: None
 
 
 def names_of(command: EnqueueSession) -> tuple[str, ...]:
@@ -60,13 +73,18 @@ def names_of(command: EnqueueSession) -> tuple[str, ...]:
 
 def decide(command: EnqueueSession, facts: Facts) -> tuple[SessionEnqueued, ...] | Rejection:
     """Return one event for each session, or everything that is wrong with the request."""
+    lifted = raised(command, facts.image, facts.offered_slots)
+    split = shared_memory_errors(command if command.resources.get("mem") else lifted.command)
+    command = lifted.command
     wrong_facts = _fact_errors(command, facts)
-    errors = (*_shape_errors(command), *wrong_facts)
+    errors = (*_shape_errors(command), *split, *wrong_facts)
     if errors:
         refusal = all_invalid(errors)
         # one broken rule names itself, as the API promises for some of them
         only = errors[0] if len(errors) == 1 and wrong_facts else None
         return msgspec.structs.replace(refusal, code=only.code) if only else refusal
+    if command.strict and lifted.adjustments:
+        return below_minimum(command.image, lifted.adjustments)
     over = _over_quota(command, facts)
     if over is not None:
         return over
@@ -80,12 +98,17 @@ def decide(command: EnqueueSession, facts: Facts) -> tuple[SessionEnqueued, ...]
         )
     architecture = facts.architecture or ""
     shape = shape_of(
-        command.resources, command.image, architecture, command.cluster_size, command.cluster_mode
+        command.resources,
+        command.image,
+        architecture,
+        command.cluster_size,
+        command.cluster_mode,
+        command.designated_agents,
     )
     impossible = facts.impossible(shape)
     if impossible is not None:
         return _can_never_run(impossible)
-    return tuple(_enqueued(command, name, architecture, facts) for name in names)
+    return tuple(_enqueued(lifted, name, architecture, facts) for name in names)
 
 
 def _over_quota(command: EnqueueSession, facts: Facts) -> Rejection | None:
@@ -171,6 +194,7 @@ def _fact_errors(command: EnqueueSession, facts: Facts) -> list[FieldError]:
     if facts.architecture is None:
         message = f"No agent offers the image '{command.image[:128]}'."
         errors.append(FieldError("image", "image_not_found", message))
+    errors.extend(designation_errors(command, facts.find_agent, facts.architecture))
     errors.extend(dependency_errors(command.depends_on, facts.find_dependency))
     return errors
 
@@ -178,7 +202,7 @@ def _fact_errors(command: EnqueueSession, facts: Facts) -> list[FieldError]:
 def _can_never_run(impossible: Impossible) -> Rejection:
     errors = tuple(
         FieldError(
-            f"resources.{one.slot}",
+            "cluster_size" if one.slot == CONTAINERS else f"resources.{one.slot}",
             "no_agent_could_hold",
             f"{one.slot}: {one.requested} asked, the largest agent has {one.limit}.",
         )
@@ -201,9 +225,8 @@ def _priority(command: EnqueueSession, limits: KeypairLimits | None) -> int:
     return DEFAULT_PRIORITY if most is None else min(DEFAULT_PRIORITY, most)
 
 
-def _enqueued(
-    command: EnqueueSession, name: str, architecture: str, facts: Facts
-) -> SessionEnqueued:
+def _enqueued(lifted: Raised, name: str, architecture: str, facts: Facts) -> SessionEnqueued:
+    command = lifted.command
     requested = {slot: amount for slot, amount in command.resources.items() if amount}
     kernels = tuple(
         KernelRequest(
@@ -232,4 +255,7 @@ def _enqueued(
         sudo=command.sudo,
         starts_at=command.starts_at,
         depends_on=resolved(command.depends_on, facts.find_dependency),
+        shared_memory=command.shared_memory,
+        designated_agents=tuple(sorted(set(command.designated_agents))),
+        adjustments=lifted.adjustments,
     )

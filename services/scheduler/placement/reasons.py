@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from services.scheduler.placement.cluster import Cluster
+from services.scheduler.placement.index import CONTAINERS
 from services.scheduler.placement.model import Agent, Shape
 from services.scheduler.placement.planner import GroupPlanner
 from services.scheduler.placement.queue import Entry
 from shared.contracts.scheduler import Reason, Violation
-from shared.kernel.slots import render_amount
+from shared.kernel.slots import MILLI, render_amount
 
 
 class _Short(NamedTuple):
@@ -203,24 +204,29 @@ class Impossible(NamedTuple):
     violations: tuple[Violation, ...]
 
 
-def never_fits(agents: Iterable[Agent], group: str, shape: Shape) -> Impossible | None:
+def never_fits(
+    agents: Iterable[Agent], group: str, shape: Shape, max_containers: int | None = None
+) -> Impossible | None:
     """Tell why a shape could never be held by a group's agents, dead or alive; None if it could.
 
-    A group in which no agent is known to offer the image is not judged: one may come.
+    `max_containers` is how many kernels an agent may have, None any number. A group in which no
+    agent is known to offer the image is not judged: one may come.
     """
+    needs, room = shape.per_node(), {}
+    if max_containers is not None:
+        needs = (*needs, (CONTAINERS, MILLI * (shape.kernels // shape.nodes())))
+        room = {CONTAINERS: MILLI * max_containers}
     empty = [
-        agent.capacity
+        agent.capacity | room
         for agent in agents
         if agent.group == group and not agent.gone and shape.suits(agent)
     ]
     if not empty:
         return None
-    places = sum(_times(capacity, shape.per_node()) for capacity in empty)
+    places = sum(_times(capacity, needs) for capacity in empty)
     if places >= shape.nodes():
         return None
-    short = _shortages(
-        shape.per_node(), lambda slot: Counter(capacity.get(slot, 0) for capacity in empty)
-    )
+    short = _shortages(needs, lambda slot: Counter(capacity.get(slot, 0) for capacity in empty))
     if shape.nodes() > 1 and places:
         message = f"All agents of {group} together could hold {places} of {shape.nodes()} kernels."
     else:

@@ -8,6 +8,7 @@ RUNNING over RESTARTING (its kernels end, its places stay) back to SCHEDULED.
 
 from typing import TypeAlias
 
+from shared.contracts.scheduler.adjustments import Adjustment, AdjustmentCause
 from shared.contracts.scheduler.checks import (
     CheckDetail,
     CheckName,
@@ -87,6 +88,8 @@ __all__ = [
     "ALL_SESSION_TYPES",
     "DEFAULT_PRIORITY",
     "TERMINAL_STATUSES",
+    "Adjustment",
+    "AdjustmentCause",
     "AgentSelection",
     "ChangeResourceGroup",
     "CheckDetail",

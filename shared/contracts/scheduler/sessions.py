@@ -7,6 +7,7 @@ import msgspec
 
 from shared.contracts.base import Command, Event, Sealed, Slots
 from shared.contracts.kernels import EndReason, KernelReport, SessionType
+from shared.contracts.scheduler.adjustments import Adjustment
 
 ClusterMode = Literal["single-node", "multi-node"]
 SessionStatus = Literal[
@@ -59,7 +60,9 @@ class SessionEvent(Event, frozen=True):
 class SessionEnqueued(SessionEvent, frozen=True, tag="SessionEnqueued"):
     """A session waits for its place. `environ` is a sealed JSON object of strings.
 
-    It gets none before `starts_at`, nor before the sessions of `depends_on` have ended well.
+    It gets none before `starts_at`, nor before the sessions of `depends_on` have ended well, and
+    none but on `designated_agents`, if there are any. `shared_memory` is a part of each kernel's
+    memory, in bytes; None leaves it to the node. `adjustments` are in the kernels' requests.
     """
 
     name: str
@@ -79,6 +82,9 @@ class SessionEnqueued(SessionEvent, frozen=True, tag="SessionEnqueued"):
     sudo: bool = False
     starts_at: datetime | None = None
     depends_on: tuple[str, ...] = ()
+    shared_memory: int | None = None
+    designated_agents: tuple[str, ...] = ()
+    adjustments: tuple[Adjustment, ...] = ()
 
 
 class SessionScheduled(SessionEvent, frozen=True, tag="SessionScheduled"):
@@ -190,7 +196,9 @@ class EnqueueSession(Command, frozen=True, tag="EnqueueSession"):
     `resources` is what each kernel asks for. Without a priority it is the usual one, or the highest
     that the keypair's policy allows if that is lower. Without a group it is the default one if it
     takes them, else the first by name that does. `depends_on` are ids of sessions of the user, or
-    names of such that have not ended. The result holds `session_ids`, in order.
+    names of such that have not ended. What is less than the image's minimum is raised to it, or
+    refused when `strict`. Only `designated_agents` will do, if there are any; whoever sends it has
+    seen that the user may choose. The result holds `session_ids`, in order.
     """
 
     SERVICE: ClassVar = "scheduler"
@@ -212,6 +220,9 @@ class EnqueueSession(Command, frozen=True, tag="EnqueueSession"):
     sudo: bool = False
     starts_at: datetime | None = None
     depends_on: tuple[str, ...] = ()
+    shared_memory: int | None = None
+    designated_agents: tuple[str, ...] = ()
+    strict: bool = False
 
 
 class TerminateSession(Command, frozen=True, tag="TerminateSession"):

@@ -6,6 +6,7 @@ from typing import ClassVar
 import msgspec
 
 from shared.contracts.base import Command
+from shared.contracts.scheduler.adjustments import Adjustment
 from shared.contracts.scheduler.queue import Reason
 from shared.contracts.scheduler.sessions import EnqueueSession
 
@@ -53,10 +54,14 @@ class SimulatedSession(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Simulation(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer, as of a log position. Of many equal sessions the first ones are told."""
+    """The answer, as of a log position. Of many equal sessions the first ones are told.
+
+    `adjustments` are what would be changed about the request of each kernel.
+    """
 
     resource_group: str
     total: int
     starting_now: int
     sessions: tuple[SimulatedSession, ...]
     position: int
+    adjustments: tuple[Adjustment, ...] = ()

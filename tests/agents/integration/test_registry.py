@@ -8,10 +8,16 @@ import pytest
 import pytest_asyncio
 
 from services.agents.registry import Registry
-from shared.contracts.agents import AgentConnected, AgentLost, ImageDiscovered, SetAgentSchedulable
+from shared.contracts.agents import (
+    AgentConnected,
+    AgentLost,
+    AgentProfileChanged,
+    ImageDiscovered,
+    SetAgentSchedulable,
+)
 from shared.contracts.base import Accepted
 from shared.eventlog.outcomes import CommandRepeated
-from shared.eventlog.records import CommandKey
+from shared.eventlog.records import CommandKey, Write
 from shared.testing.clock import START
 from tests.agents.integration.ground import DEFAULT, META, heartbeat, open_ground, recorded
 
@@ -39,6 +45,43 @@ async def test_nothing_new_writes_nothing_even_over_a_restart(ground):
     assert await ground.kinds() == ["AgentConnected"]
     assert await ground.kinds("b") == ["AgentConnected"]
     assert len(await ground.events()) == 3
+
+
+def labelled(sequence, agent_id="a", **labels):
+    named = {f"ai.backend.resource.min.{slot}": amount for slot, amount in labels.items()}
+    beat = heartbeat(agent_id, sequence)
+    profile = msgspec.structs.replace(
+        beat.profile, image_labels={"local/host:latest": named} if named else {}
+    )
+    return msgspec.structs.replace(beat, profile=profile)
+
+
+async def test_an_image_is_recorded_again_when_its_labels_change_and_not_at_every_beat(ground):
+    async def least():
+        found = [one for one in await ground.events() if isinstance(one, ImageDiscovered)]
+        return [one.minimum["cpu"] for one in found]
+
+    await ground.registry.hear(labelled(1))
+    await ground.registry.hear(labelled(2, cpu="2"))
+    await ground.registry.hear(labelled(3, cpu="2"))
+    # another agent that says nothing of the image leaves it as it is, also when heard first
+    await ground.restart()
+    await ground.registry.hear(labelled(1, agent_id="b"))
+    await ground.registry.hear(labelled(4, cpu="2"))
+    assert await least() == [100, 2000]
+    await ground.registry.hear(labelled(5, cpu="3"))
+    await ground.registry.hear(labelled(6))
+    assert await least() == [100, 2000, 3000, 100]
+
+
+async def test_labels_whose_recording_a_crash_prevented_are_recorded_after_it(ground):
+    beat = labelled(1, cpu="2")
+    await ground.registry.hear(labelled(0))
+    changed = AgentProfileChanged(agent_id="a", incarnation="one", profile=beat.profile)
+    await ground.log.append([Write("agent-a", 1, [changed])], META)
+    await ground.restart()
+    await ground.registry.hear(beat)
+    assert (await ground.events())[-1].minimum["cpu"] == 2000
 
 
 async def test_an_agent_is_lost_only_after_more_than_the_timeout_and_revived_by_a_beat(ground):

@@ -1,7 +1,9 @@
 """Images that agents offer, and the resource group that an agent comes into."""
 
+import msgspec
+
 from services.agents.domain import image, resource_group
-from services.agents.domain.image import HOST_IMAGE, HOST_MINIMUM, Discover
+from services.agents.domain.image import HOST_IMAGE, HOST_LABELS, HOST_MINIMUM, Discover
 from shared.contracts.agents import ImageDiscovered
 from shared.contracts.base import Event
 from shared.contracts.scheduler import (
@@ -28,6 +30,33 @@ def test_another_image_brings_no_minimum_of_the_host():
     [discovered] = given(IMAGE).when(Discover(canonical="cr/x:1", architecture="x86_64")).events
     assert isinstance(discovered, ImageDiscovered)
     assert discovered.minimum == {}
+
+
+def test_what_labels_say_of_resources_is_the_minimum_and_never_below_what_the_host_needs():
+    labels = {
+        "ai.backend.resource.min.cpu": "0.05",
+        "ai.backend.resource.min.mem": "1g",
+        "ai.backend.resource.min.rocm.device": "many",
+        "anything": "else",
+    }
+    [found] = given(IMAGE).when(msgspec.structs.replace(HOST, labels=labels)).events
+    assert isinstance(found, ImageDiscovered)
+    assert found.minimum == {"cpu": HOST_MINIMUM["cpu"], "mem": 2**30}
+    assert found.labels == {**HOST_LABELS, **labels}
+
+
+def test_an_image_is_found_again_only_when_somebody_says_something_new_of_it():
+    other = Discover(canonical="cr/x:1", architecture="x86_64")
+    labels = {"ai.backend.resource.min.cpu": "2"}
+    [first] = given(IMAGE).when(other).events
+    [again] = given(IMAGE, first).when(msgspec.structs.replace(other, labels=labels)).events
+    assert isinstance(again, ImageDiscovered)
+    assert again.minimum == {"cpu": 2000}
+    given(IMAGE, first, again).when(msgspec.structs.replace(other, labels=labels)).nothing()
+    given(IMAGE, first, again).when(other).nothing()
+    [bare] = given(IMAGE, first, again).when(msgspec.structs.replace(other, labels={})).events
+    assert isinstance(bare, ImageDiscovered)
+    assert bare.minimum == {}
 
 
 def groups(*created: Event) -> resource_group.ResourceGroups:

@@ -44,6 +44,11 @@ def test_a_request_without_amounts_gets_the_least_that_is_enforced():
     assert (limits.cpu_millis, limits.memory_bytes) == (MINIMUM["cpu"], MINIMUM["mem"])
 
 
+def test_shared_memory_is_as_large_as_the_session_asked_for():
+    assert job().shared_memory_bytes is None
+    assert job(shared_memory=2**26).shared_memory_bytes == 2**26
+
+
 def test_a_sessions_own_variables_cannot_forge_what_the_node_says():
     environ = job(environ="sealed").environ
     assert environ["FOR"] == "k-1"

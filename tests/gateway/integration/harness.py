@@ -117,7 +117,14 @@ class Stack:
         client.headers["Authorization"] = f"Bearer {answer.json()['token']}"
         return client
 
-    async def beat(self, agent_id: str = "a1", *, group: str = "default", **changes: Any) -> None:
+    async def beat(
+        self,
+        agent_id: str = "a1",
+        *,
+        group: str = "default",
+        profile: AgentProfile = PROFILE,
+        **changes: Any,
+    ) -> None:
         """Be an agent's machine for one heartbeat."""
         self.sequence += 1
         heartbeat = Heartbeat(
@@ -125,7 +132,7 @@ class Stack:
             incarnation=f"{agent_id}-1",
             sequence=self.sequence,
             at=datetime.now(tz=UTC),
-            profile=msgspec.structs.replace(PROFILE, resource_group=group),
+            profile=msgspec.structs.replace(profile, resource_group=group),
             load=LOAD,
             **{"kernels": ()} | changes,
         )

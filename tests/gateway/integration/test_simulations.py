@@ -18,6 +18,7 @@ async def test_a_simulation_says_where_a_session_would_start_or_what_it_would_wa
         "resource_group": "default",
         "total": 2,
         "starting_now": 2,
+        "adjustments": [],
         "sessions": [
             {
                 "name": name,

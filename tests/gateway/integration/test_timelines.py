@@ -98,7 +98,7 @@ async def test_a_change_is_told_with_what_was_there_before(admin, agent):
 
 
 async def test_a_sessions_timeline_tells_its_life(stack, admin, agent):
-    body = {"type": "batch", "image": IMAGE, "resources": {"cpu": "0.1", "mem": "16m"}}
+    body = {"type": "batch", "image": IMAGE, "resources": {"cpu": "0.1", "mem": "64m"}}
     made = await admin.post("/v1/sessions", json={**body, "name": "told", "command": ["true"]})
     session_id = made.json()["id"]
 
@@ -113,7 +113,7 @@ async def test_a_sessions_timeline_tells_its_life(stack, admin, agent):
     assert (statuses[0], statuses[-1]) == ("PENDING", "TERMINATED")
     before = [change["status"]["from"] for change in changes if "status" in change]
     assert before == [None, *statuses[:-1]]
-    assert changes[0]["kernels"]["to"][0]["requested"] == {"cpu": "0.1", "mem": "16777216"}
+    assert changes[0]["kernels"]["to"][0]["requested"] == {"cpu": "0.1", "mem": "67108864"}
     assert "environ" not in changes[0]
 
 

@@ -18,7 +18,8 @@ RUN_AT_HOME: Final = ("/bin/sh", "-c", 'cd "$HOME" && exec "$@"', "sh")
 USERLAND: Final = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 STATUS_PLACE: Final = "status-fd"
 # Memory file systems of the kernel's own; what is written there counts as its memory.
-SCRATCH: Final = ("/dev/shm", "/tmp", "/var/tmp")  # noqa: S108  # mount points, not files
+SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108  # a mount point, not a file
+SCRATCH: Final = (SHARED_MEMORY, "/tmp", "/var/tmp")  # noqa: S108  # mount points, not files
 
 
 class Wrapped(NamedTuple):
@@ -34,7 +35,8 @@ class Wrapped(NamedTuple):
 class Confinement(msgspec.Struct, frozen=True, kw_only=True):
     """What this host allows. `bwrap`, `setpriv` and `unshare` are paths of programs.
 
-    `sudo` says that a kernel may be root inside.
+    `sudo` says that a kernel may be root inside, `sized` that the sandbox can make memory file
+    systems of a given size.
 
     With root rights the sandbox is set up by root and left for the kernel's own user through
     `setpriv`; without, bubblewrap sets it up in a user namespace. A kernel with sudo is root in a
@@ -47,6 +49,7 @@ class Confinement(msgspec.Struct, frozen=True, kw_only=True):
     setpriv: str | None = None
     unshare: str | None = None
     sudo: bool = False
+    sized: bool = False
 
     def owner(self, job: KernelJob) -> int | None:
         """Return the user and group id of the kernel, `None` for the daemon's own."""
@@ -112,10 +115,16 @@ class Confinement(msgspec.Struct, frozen=True, kw_only=True):
         # The name servers' file is a link into /run on some hosts.
         options += ["--ro-bind-try", "/run/systemd/resolve", "/run/systemd/resolve"]
         for place in SCRATCH:
-            options += ["--perms", "1777", "--tmpfs", place]
+            options += ["--perms", "1777", *self._size_of(place, job), "--tmpfs", place]
         options += ["--perms", "0755", "--dir", "/home", "--bind", str(folder.work), HOME]
         options += ["--ro-bind", str(self._passwd(job, folder)), "/etc/passwd"]
         return options
+
+    def _size_of(self, place: str, job: KernelJob) -> list[str]:
+        size = job.shared_memory_bytes
+        if place != SHARED_MEMORY or not size or not self.sized:
+            return []
+        return ["--size", str(size)]
 
     def _passwd(self, job: KernelJob, folder: AttemptFolder) -> Path:
         """Write a user list in which the kernel's user has a name."""

@@ -26,6 +26,7 @@ WORDS: Final[dict[tuple[str, Enforcement], str]] = {
     ("user", "not_enforced"): "Kernels run as the user of the daemon.",
     ("network", "not_enforced"): "Kernels use this machine's own network.",
 }
+NO_SHARED_MEMORY: Final = "Shared memory is not limited by itself, only together with the memory."
 NO_SUDO: Final = "Users with sudo get no root in their sessions here."
 _PROBE: Final = "id -u; cat /proc/self/status; echo > probe"
 
@@ -55,7 +56,9 @@ def _find_sandbox(root: Path, *, sandbox: bool) -> tuple[Confinement, tuple[str,
     elif is_root and setpriv is None:
         why = "setpriv is not installed; bubblewrap is not used without it."
     else:
-        wanted = Confinement(root=is_root, user_base=base, bwrap=bwrap, setpriv=setpriv)
+        wanted = Confinement(
+            root=is_root, user_base=base, bwrap=bwrap, setpriv=setpriv, sized=_can_size(bwrap)
+        )
         trouble = _try_out(wanted, root, sudo=False)
         if not trouble:
             return wanted, ()
@@ -63,6 +66,17 @@ def _find_sandbox(root: Path, *, sandbox: bool) -> tuple[Confinement, tuple[str,
     if base is not None and not all(one.stat().st_mode & 0o001 for one in (root, *root.parents)):
         return plain, (why, "Kernels cannot reach their home by its name, only as where they are.")
     return plain, (why,)
+
+
+def _can_size(bwrap: str) -> bool:
+    """Tell whether this bubblewrap makes memory file systems of a given size."""
+    try:
+        told = subprocess.run(
+            [bwrap, "--help"], capture_output=True, timeout=PROBE_TIMEOUT_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return b"--size" in told.stdout + told.stderr
 
 
 def _user_base() -> int:
@@ -152,3 +166,8 @@ def explain(isolation: dict[str, Enforcement]) -> tuple[str, ...]:
         for boundary, level in isolation.items()
         if (boundary, level) in WORDS
     )
+
+
+def explain_shared_memory(confinement: Confinement) -> tuple[str, ...]:
+    """Return a sentence where /dev/shm can't be held to what a session asks for."""
+    return () if confinement.bwrap is not None and confinement.sized else (NO_SHARED_MEMORY,)

@@ -16,7 +16,12 @@ from services.agents.node.inotify import FolderChanges
 from services.agents.node.process.confine import Confinement
 from services.agents.node.process.folder import AttemptFolder
 from services.agents.node.process.launch import make_plan, spawn, wait_gone
-from services.agents.node.process.probe import explain, find_confinement, state_isolation
+from services.agents.node.process.probe import (
+    explain,
+    explain_shared_memory,
+    find_confinement,
+    state_isolation,
+)
 from services.agents.node.process.tally import tree_usage
 from services.agents.node.process.tree import children, descendants
 from services.agents.node.runtime import (
@@ -34,10 +39,14 @@ _log = structlog.get_logger(__name__)
 
 
 class ProcessOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How the runtime behaves. `sandbox` false leaves bubblewrap out even where it works."""
+    """How the runtime behaves. `sandbox` false leaves bubblewrap out even where it works.
+
+    `images` are further names for this machine's own programs.
+    """
 
     log_limit_bytes: int = 64 * 2**20
     sandbox: bool = True
+    images: tuple[str, ...] = ()
 
 
 class ProcessRuntime:
@@ -50,6 +59,7 @@ class ProcessRuntime:
         self._root = root
         self._groups = groups
         self._options = options
+        self._images = tuple(dict.fromkeys((HOST_IMAGE, *options.images)))
         self._notes = notes
         self._confinement = Confinement(root=False, user_base=None)
         self._spawned: dict[KernelKey, subprocess.Popen[bytes]] = {}
@@ -65,15 +75,20 @@ class ProcessRuntime:
         isolation = state_isolation(self._confinement, self._groups)
         return RuntimeProfile(
             name="process",
-            images=(HOST_IMAGE,),
+            images=self._images,
             isolation=isolation,
-            notes=(*self._notes, *notes, *explain(isolation)),
+            notes=(
+                *self._notes,
+                *notes,
+                *explain(isolation),
+                *explain_shared_memory(self._confinement),
+            ),
             obstacles=(*(self._notes if self._groups is None else ()), *notes[:1]),
         )
 
     async def prepare(self, job: KernelJob) -> None:
         """Make the attempt's folder and control group."""
-        if job.image != HOST_IMAGE:
+        if job.image not in self._images:
             raise StartRefusedError(f"This node's process runtime has no image '{job.image}'.")
         await asyncio.to_thread(self._prepare, job)
 

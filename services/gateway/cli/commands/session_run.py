@@ -10,7 +10,7 @@ import click
 from services.gateway.cli.api import Api, cli_of, connect
 from services.gateway.cli.commands.session_list import explain
 from services.gateway.cli.commands.session_logs import print_log
-from services.gateway.cli.commands.session_simulation import tell_simulation
+from services.gateway.cli.commands.session_simulation import tell_adjustments, tell_simulation
 from services.gateway.cli.commands.waiting import wait_for_end
 from services.gateway.cli.output import print_json
 from services.gateway.cli.settings import CliError, json_option
@@ -55,6 +55,15 @@ def pairs(_: click.Context, parameter: click.Parameter, given: tuple[str, ...]) 
     metavar="SESSION",
     help="One of your sessions that must end well first, by name or id; may be repeated.",
 )
+@click.option("--shared-memory", metavar="SIZE", help="A part of the memory, such as 64m.")
+@click.option(
+    "--agent",
+    "designated_agents",
+    multiple=True,
+    metavar="AGENT",
+    help="Only on this agent; may be repeated. For administrators.",
+)
+@click.option("--strict", is_flag=True, help="Refuse less than the image needs; never raise it.")
 @click.option("--count", type=click.IntRange(1, 1000), default=1, help="Submit this many alike.")
 @click.option("--dry-run", is_flag=True, help="Only tell what would happen; submit nothing.")
 @click.option("--follow", is_flag=True, help="Print what it writes until it is over.")
@@ -96,6 +105,7 @@ def run(
             return
         if not cli.as_json:
             click.echo(f"{created[0]['name']}: submitted ({created[0]['id']})", err=True)
+            tell_adjustments(created[0]["adjustments"])
         try:
             ctx.exit(_watch(api, created[0], follow=follow, as_json=cli.as_json))
         except KeyboardInterrupt:
@@ -120,6 +130,9 @@ def _body(command: tuple[str, ...], count: int, given: dict[str, Any]) -> dict[s
         "command": list(command),
         "starts_at": given["starts_at"],
         "depends_on": list(given["depends_on"]),
+        "shared_memory": given["shared_memory"],
+        "designated_agents": list(given["designated_agents"]),
+        "strict": given["strict"] or None,
     }
     body |= {name: value for name, value in optional.items() if value not in (None, {}, [])}
     return body | ({"count": count} if count > 1 else {})
@@ -154,6 +167,7 @@ def _tell(created: list[dict[str, Any]], made: dict[str, Any], *, as_json: bool)
         return
     for item in created:
         click.echo(f"{item['name']}: {item.get('status', 'PENDING')} ({item['id']})")
+    tell_adjustments(created[0]["adjustments"])
     if len(created) == 1:
         name = shlex.quote(created[0]["name"])
         click.echo(f"See it with: qm session logs -f {name}", err=True)

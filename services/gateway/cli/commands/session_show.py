@@ -7,7 +7,7 @@ import click
 from services.gateway.cli.api import cli_of, connect
 from services.gateway.cli.commands.finding import find_session
 from services.gateway.cli.commands.session_list import explain
-from services.gateway.cli.output import print_fields, print_json, print_table, slots, when
+from services.gateway.cli.output import print_fields, print_json, print_table, size, slots, when
 from services.gateway.cli.settings import json_option
 
 
@@ -38,6 +38,7 @@ def show(ctx: click.Context, *, session: str) -> None:
             ("command", command_line(found)),
             ("resource group", found.get("resource_group")),
             ("resources", slots(found.get("resources"))),
+            *_wishes(found),
             ("agents", ", ".join(found.get("agents") or [])),
             ("result", found.get("result")),
             ("exit code", found.get("exit_code")),
@@ -67,6 +68,16 @@ def command_line(found: dict[str, Any]) -> str:
 def _estimate(found: dict[str, Any]) -> list[tuple[str, object]]:
     estimate = found.get("estimated_start")
     return [("estimated start", when(estimate))] if estimate else []
+
+
+def _wishes(found: dict[str, Any]) -> list[tuple[str, object]]:
+    """Return what was raised, and what the session asks for beside its resources."""
+    told: list[tuple[str, object]] = [("raised", one["text"]) for one in found["adjustments"]]
+    if found["shared_memory"]:
+        told.append(("shared memory", size(found["shared_memory"])))
+    if found["designated_agents"]:
+        told.append(("only on", ", ".join(found["designated_agents"])))
+    return told
 
 
 def _deadlines(found: dict[str, Any]) -> list[tuple[str, object]]:

@@ -16,7 +16,14 @@ def tell_simulation(found: dict[str, Any], *, as_json: bool) -> None:
         ("name", "starts now", "where or why not"), [_row(one) for one in found["sessions"]]
     )
     group = found["resource_group"]
+    tell_adjustments(found["adjustments"])
     click.echo(f"{found['starting_now']} of {found['total']} would start now in {group}.")
+
+
+def tell_adjustments(found: list[dict[str, Any]]) -> None:
+    """Say what was raised to the minimum of the image, where it does not disturb output."""
+    for one in found:
+        click.echo(one["text"], err=True)
 
 
 def _row(one: dict[str, Any]) -> tuple[str, str, str]:
