@@ -3,10 +3,11 @@
 import asyncio
 import time
 
+import msgspec
 import pytest
 import pytest_asyncio
 
-from tests.gateway.integration.harness import IMAGE, eventually, start_stack
+from tests.gateway.integration.harness import PROFILE, eventually, start_stack
 
 AGENTS = 20
 CLIENTS = 32
@@ -14,6 +15,8 @@ SINGLE = 600
 ARRAYS = 80
 ARRAY_SIZE = 50
 WANTED_PER_S = 700
+TINY = "lab/tiny:1"  # has no minimum
+OFFERING = msgspec.structs.replace(PROFILE, images=(TINY,))
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(300)]
 
 
@@ -32,7 +35,7 @@ async def admin(stack):
 
     async def listed():
         for number in range(AGENTS):
-            await stack.beat(f"a{number}")
+            await stack.beat(f"a{number}", profile=OFFERING)
         return (await client.get("/v1/agents?status=ALIVE")).json()["total"]
 
     await eventually(listed, lambda total: total == AGENTS)
@@ -48,7 +51,7 @@ def session(name, **more):
     return {
         "name": name,
         "type": "batch",
-        "image": IMAGE,
+        "image": TINY,
         "resources": {"cpu": "0.01", "mem": "1m"},
         "command": ["true"],
         **more,
