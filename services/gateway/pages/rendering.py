@@ -12,6 +12,19 @@ from services.gateway.pages.languages import LANGUAGES, translations
 from services.gateway.pages.usage_words import UsageWords
 from services.gateway.pages.words import Words, at
 
+# what the words of a language say, by the names of filters
+SPOKEN: Final = (
+    "label",
+    "adjustment",
+    "isolation_name",
+    "slot_name",
+    "outcome",
+    "reason",
+    "violation",
+    "steps",
+    "ago",
+    "load_facts",
+)
 TEMPLATE_DIRECTORY: Final = Path(__file__).parent.parent / "templates"
 
 
@@ -39,7 +52,7 @@ def _environment(language: str, assets: Assets) -> Environment:
     catalogue = translations(language)
     environment.install_gettext_translations(catalogue, newstyle=True)  # type: ignore[attr-defined]  # added by the extension
     words, usage = Words(catalogue), UsageWords(catalogue)
-    environment.filters |= {
+    environment.filters |= {name: getattr(words, name) for name in SPOKEN} | {
         "tone": figures.tone,
         "bytes": figures.as_bytes,
         "amount": figures.amount,
@@ -50,16 +63,6 @@ def _environment(language: str, assets: Assets) -> Environment:
         "accelerators": figures.accelerators,
         "url": lambda listing, **changes: listing.url(**changes),
         "at": at,
-        "label": words.label,
-        "adjustment": words.adjustment,
-        "isolation_name": words.isolation_name,
-        "slot_name": words.slot_name,
-        "outcome": words.outcome,
-        "reason": words.reason,
-        "violation": words.violation,
-        "steps": words.steps,
-        "ago": words.ago,
-        "load_facts": words.load_facts,
         "why_unmeasured": usage.why,
         "meters": usage.meters,
         "usage_facts": usage.facts,
