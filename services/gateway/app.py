@@ -2,8 +2,9 @@
 
 from typing import Final
 
-from services.gateway.actions import bulk_task
+from services.gateway.actions import bulk_task, what_if
 from services.gateway.actions.bulk_task import BulkWork
+from services.gateway.actions.what_if import WhatIfWork
 from services.gateway.application import make_edge
 from services.gateway.auth.authenticator import Authenticator
 from services.gateway.auth.directory import Directory
@@ -35,6 +36,7 @@ from services.gateway.reads.references import References
 from services.gateway.reads.sessions import SESSIONS
 from services.gateway.reads.tenancy import MEMBERS
 from services.gateway.reads.users import KEYPAIRS, USERS
+from services.gateway.replays import Replays
 from services.gateway.settings import GatewaySettings
 from services.gateway.system import System
 from services.gateway.task_runner import TaskRunner
@@ -52,7 +54,7 @@ from shared.security.persons import PersonKeys
 from shared.security.sealing import Keyring
 
 TASKS_AT_ONCE: Final = 2
-RESULTS: Final = {bulk_task.KIND: bulk_task.result}
+RESULTS: Final = {bulk_task.KIND: bulk_task.result, what_if.KIND: what_if.result}
 
 
 async def compose(runtime: ServiceRuntime) -> None:
@@ -145,6 +147,7 @@ def _parts(
         usages=SessionUsages(clock),
         live=live,
         logs=KernelLogs(runtime.query_client),
+        replays=Replays(runtime.query_client),
         system=System(pool, clock, lambda: status_of(runtime.health, clock), stale),
         exports=Exports(settings.database_url, reads),
         preferences=Preferences(pool, clock),
@@ -172,7 +175,7 @@ def _run_tasks(runtime: ServiceRuntime, gateway: Gateway) -> None:
     for number in range(TASKS_AT_ONCE):
         runner = TaskRunner(
             gateway.tasks.table,
-            {bulk_task.KIND: BulkWork(gateway)},
+            {bulk_task.KIND: BulkWork(gateway), what_if.KIND: WhatIfWork(gateway)},
             gateway.directory,
             gateway.clock,
         )

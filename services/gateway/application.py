@@ -31,6 +31,7 @@ from services.gateway.api import (
     system,
     tasks,
     users,
+    what_if,
 )
 from services.gateway.api import history as timelines
 from services.gateway.api.routing import authorize
@@ -68,6 +69,7 @@ ROUTES: Final[list[HTTPRouteHandler]] = [
     *profile.ROUTES,
     *preferences.ROUTES,
     *resource_groups.ROUTES,
+    *what_if.ROUTES,
     *sessions.ROUTES,
     *session_figures.ROUTES,
     *agents.ROUTES,

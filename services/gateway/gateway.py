@@ -13,6 +13,7 @@ from services.gateway.logs import KernelLogs
 from services.gateway.offloop import OffLoop
 from services.gateway.preferences import Preferences
 from services.gateway.reads.models import ReadModels
+from services.gateway.replays import Replays
 from services.gateway.system import System
 from services.gateway.tasks import Tasks
 from services.gateway.telemetry.loads import AgentLoads
@@ -39,6 +40,7 @@ class Gateway(NamedTuple):
     usages: SessionUsages
     live: LiveHub
     logs: KernelLogs
+    replays: Replays
     system: System
     exports: Exports
     preferences: Preferences

@@ -113,7 +113,8 @@ class TaskRunner:
             try:
                 piece = await work.piece(task, first)
             except Refused as refused:
-                if waited_s > GIVE_UP_S:
+                # what is refused for good will be refused another time as well
+                if waited_s > GIVE_UP_S or refused.rejection.kind != "unavailable":
                     code = refused.rejection.code
                     await self._end_failed(task, first, code, refused.rejection.message)
                     return

@@ -120,6 +120,7 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
         "resource-groups.update": _OPERATORS,
         "resource-groups.delete": _OPERATORS,
         "resource-groups.references": _WATCHERS,
+        "resource-groups.what-if": _OPERATORS,
         # tells who may enter, which those who may are not shown
         "resource-groups.timeline": _WATCHERS,
         "images.list": _EVERYONE,

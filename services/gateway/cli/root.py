@@ -20,6 +20,7 @@ COMMANDS = "services.gateway.cli.commands"
         "session": (f"{COMMANDS}.session:session", "Run, list, show and terminate sessions."),
         "agent": (f"{COMMANDS}.agent:agent", "See the machines that run sessions."),
         "group": (f"{COMMANDS}.group:group", "See and change resource groups and who may enter."),
+        "what-if": (f"{COMMANDS}.what_if:what_if", "Replay a queue under other options."),
         "user": (f"{COMMANDS}.user:user", "See, create and change the people who use the cluster."),
         "keypair": (f"{COMMANDS}.keypair:keypair", "See, issue and change programs' credentials."),
         "project": (f"{COMMANDS}.project:project", "See and change projects and their members."),

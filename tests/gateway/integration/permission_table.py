@@ -137,6 +137,7 @@ TABLE: Final[dict[str, Row]] = {
     "POST /v1/settings/reset": SUPERADMIN,
     "GET /v1/settings/timeline": EVERYBODY,
     "POST /v1/sessions": Row("afaaaaa", {}),
+    "POST /v1/resource-groups/{key}/what-if": SUPERADMIN._replace(body={}),
     "POST /v1/sessions/simulate": Row("afaaaaa", {}),
     "GET /v1/sessions/{key}/stats": TENANT,
     "DELETE /v1/sessions/{key}": Row("afaahhh"),
