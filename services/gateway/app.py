@@ -18,6 +18,7 @@ from services.gateway.follower import Follower
 from services.gateway.gateway import Gateway
 from services.gateway.history.reading import History
 from services.gateway.http.idempotency import IdempotentAnswers
+from services.gateway.idle_checks import IdleChecks
 from services.gateway.live import LiveHub
 from services.gateway.logs import KernelLogs
 from services.gateway.offloop import OffLoop
@@ -42,6 +43,7 @@ from services.gateway.system import System
 from services.gateway.task_runner import TaskRunner
 from services.gateway.task_table import TaskTable
 from services.gateway.tasks import Tasks
+from services.gateway.telemetry.activity import SessionUse
 from services.gateway.telemetry.loads import AgentLoads
 from services.gateway.telemetry.queues import Queues
 from services.gateway.telemetry.usages import SessionUsages
@@ -87,6 +89,7 @@ async def compose(runtime: ServiceRuntime) -> None:
     runtime.background("resync", upkeep.resync())
     runtime.background("secrets", upkeep.fetch_secrets())
     runtime.background("cleaning", upkeep.clean())
+    runtime.background("activity", gateway.session_use.run(runtime.nats))
     runtime.background("queues", seed_queues(runtime.query_client, gateway.queues))
     erasures = Erasures(gateway.answers, gateway.preferences)
     runner.on_commit(erasures.committed)
@@ -148,6 +151,8 @@ def _parts(
         live=live,
         logs=KernelLogs(runtime.query_client),
         replays=Replays(runtime.query_client),
+        idle_checks=IdleChecks(runtime.query_client),
+        session_use=SessionUse(clock),
         system=System(pool, clock, lambda: status_of(runtime.health, clock), stale),
         exports=Exports(settings.database_url, reads),
         preferences=Preferences(pool, clock),

@@ -8,6 +8,7 @@ from services.gateway.auth.secrets import KeypairSecrets
 from services.gateway.exports.reading import Exports
 from services.gateway.history.reading import History
 from services.gateway.http.idempotency import IdempotentAnswers
+from services.gateway.idle_checks import IdleChecks
 from services.gateway.live import LiveHub
 from services.gateway.logs import KernelLogs
 from services.gateway.offloop import OffLoop
@@ -16,6 +17,7 @@ from services.gateway.reads.models import ReadModels
 from services.gateway.replays import Replays
 from services.gateway.system import System
 from services.gateway.tasks import Tasks
+from services.gateway.telemetry.activity import SessionUse
 from services.gateway.telemetry.loads import AgentLoads
 from services.gateway.telemetry.queues import Queues
 from services.gateway.telemetry.usages import SessionUsages
@@ -41,6 +43,8 @@ class Gateway(NamedTuple):
     live: LiveHub
     logs: KernelLogs
     replays: Replays
+    idle_checks: IdleChecks
+    session_use: SessionUse
     system: System
     exports: Exports
     preferences: Preferences

@@ -22,6 +22,7 @@ async def session_log(
     sight = await _look(gateway, session_id, wanted)
     if sight is None:
         raise Refused(not_found("kernel", (wanted or session_id)[:64]))
+    gateway.session_use.touch(session_id)
     if follow:
         return await _followed(gateway, call, session_id, wanted)
     if sight.kernel["agent_id"] is None:
@@ -60,8 +61,9 @@ async def _pieces(
         await subscription.next(seconds)
 
     try:
-        async for piece in gateway.logs.follow(look, pause):
-            yield piece
+        with gateway.session_use.stream(session_id):
+            async for piece in gateway.logs.follow(look, pause):
+                yield piece
     finally:
         gateway.live.unsubscribe(subscription)
 

@@ -10,7 +10,7 @@ from services.gateway.pages.listing import Listing
 from services.gateway.pages.lists import Tab
 from services.gateway.pages.visits import Frame, NavigationItem
 from services.gateway.pages.words import Words
-from tests.console.samples import AGENTS, LIMIT, REASON, SESSIONS, USAGE, ago
+from tests.console.samples import AGENTS, CHECKS, LIMIT, REASON, SESSIONS, USAGE, ago
 
 Pages = dict[str, tuple[str, dict[str, Any]]]
 ENTRIES = (("sessions", "Sessions"), ("queue", "Pending queue"), ("agents", "Agents"))
@@ -77,14 +77,14 @@ class Samples:
         log = "step 1 loss=2.31\nstep 2 loss=2.08\nMemoryError\n"
         page = self.given("sessions", tabs=tabs, list=full, sessions=SESSIONS)
         page["frame"] = self.frame("sessions", announcement=NEWS)
-        one = self.given("sessions", log=log, may_read_log=True, usage=None)
+        one = self.given("sessions", log=log, may_read_log=True, usage=None, checks=[])
         return {
             "sessions": ("sessions/page.html", page),
             "sessions-empty": ("sessions/page.html", page | {"sessions": [], "list": none}),
             "detail": ("sessions/detail.html", one | {"session": SESSIONS[7]}),
             "detail-running": (
                 "sessions/detail.html",
-                one | {"session": SESSIONS[3], "usage": USAGE},
+                one | {"session": SESSIONS[3], "usage": USAGE, "checks": CHECKS},
             ),
             "detail-pending": ("sessions/detail.html", one | {"session": SESSIONS[0], "log": ""}),
         }

@@ -209,3 +209,29 @@ USAGE = {
         }
     ],
 }
+CHECKS = [
+    {
+        "check": "session_lifetime",
+        "ends_at": "2026-04-14T09:00:00Z",
+        "remaining_s": 86_400,
+        "detail": {"limit_s": 604_800, "thresholds_percent": {}},
+    },
+    {
+        "check": "network_timeout",
+        "ends_at": "2026-04-13T09:40:00Z",
+        "remaining_s": 2_400,
+        "detail": {"limit_s": 3_600, "thresholds_percent": {}},
+    },
+    {
+        "check": "utilization",
+        "ends_at": None,
+        "remaining_s": None,
+        "detail": {
+            "limit_s": 43_200,
+            "operator": "and",
+            "thresholds_percent": {"cpu": 5, "gpu": 10},
+            "measured_percent": {"cpu": 3.25, "gpu": 61.0},
+            "judged_from": "2026-04-13T12:00:00Z",
+        },
+    },
+]

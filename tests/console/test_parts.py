@@ -11,14 +11,18 @@ from jinja2 import UndefinedError
 from services.gateway.documents.stats import Cause
 from services.gateway.pages import figures, words
 from services.gateway.pages.assets import HTMX_CONFIG, load_assets
+from services.gateway.pages.check_words import CHECKS as CHECK_WORDS
+from services.gateway.pages.check_words import MEASURED
 from services.gateway.pages.forms import Form
 from services.gateway.pages.listing import Listing
 from services.gateway.pages.refusals import speaker
 from services.gateway.pages.rendering import TEMPLATE_DIRECTORY, Renderer
 from services.gateway.pages.usage_words import WHY
 from services.gateway.pages.visits import START, own_address
+from services.scheduler.domain.idleness import RESOURCES
+from shared.contracts.scheduler import CheckName
 from shared.kernel.rejections import FieldError, Rejection, all_invalid
-from tests.console.samples import SESSIONS, USAGE
+from tests.console.samples import CHECKS, SESSIONS, USAGE
 
 STATIC = Path(TEMPLATE_DIRECTORY).parent / "static"
 
@@ -183,7 +187,7 @@ def test_what_a_session_waits_for_and_how_long_it_may_run_is_told():
     assert other in render(SESSIONS[0] | {"reason": waits})
     assert "not before 2199-12-31 14:59:59 UTC" in render(SESSIONS[0] | {"reason": early})
     limited = SESSIONS[3] | {"expires_at": "2199-01-02T03:04:05Z", "depends_on": [other]}
-    context = {"session": limited, "usage": None, "is_update": False}
+    context = {"session": limited, "usage": None, "checks": [], "is_update": False}
     state = Renderer(load_assets()).render("en", "sessions/_state.html", context)
     assert "Runs until" in state
     assert "2199-01-02 03:04:05 UTC" in state
@@ -191,7 +195,7 @@ def test_what_a_session_waits_for_and_how_long_it_may_run_is_told():
 
 
 def usage_of(stats, language="en"):
-    context = {"session": SESSIONS[3], "usage": stats, "is_update": False}
+    context = {"session": SESSIONS[3], "usage": stats, "checks": [], "is_update": False}
     return Renderer(load_assets()).render(language, "sessions/_state.html", context)
 
 
@@ -212,3 +216,29 @@ def test_why_nothing_is_measured_is_said_in_every_language():
         assert "unsaid" not in usage_of(why)
         assert WHY[code] in usage_of(why)
         assert WHY[code] not in usage_of(why, "ko")
+
+
+def checks_of(checks, language="en"):
+    context = {"session": SESSIONS[3], "checks": checks}
+    return Renderer(load_assets()).render(language, "sessions/_checks.html", context)
+
+
+def test_what_may_end_a_session_is_shown_with_how_far_off_it_is():
+    shown = checks_of(CHECKS)
+    assert "When its lifetime is over" in shown
+    assert "in 24 h 0 min" in shown
+    assert "2026-04-13 09:40:00 UTC" in shown
+    assert "CPU 3.2 %, at least 5 %" in shown
+    assert "Not as things are" in shown
+    assert checks_of([]).strip() == ""
+    assert "The scheduler does not answer now" in checks_of(None)
+    unmeasured = CHECKS[2] | {"detail": CHECKS[2]["detail"] | {"judged_from": None}}
+    assert "Not measured yet" in checks_of([unmeasured])
+
+
+def test_every_check_and_what_it_measures_has_words_in_every_language():
+    assert set(CHECK_WORDS) == set(get_args(CheckName))
+    assert set(MEASURED) == set(RESOURCES)
+    for code, text in CHECK_WORDS.items():
+        assert text in checks_of([CHECKS[0] | {"check": code}])
+        assert text not in checks_of([CHECKS[0] | {"check": code}], "ko")

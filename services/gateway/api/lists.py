@@ -55,6 +55,10 @@ RESOURCES: Final[Mapping[str, tuple[Resource, type]]] = {
 }
 
 
+# a preset is also found by its name (`api.presets`), a session has more (`api.session_detail`)
+BY_OTHERS: Final = (PRESETS, SESSIONS)
+
+
 class Lists:
     """Answers the lists, for the edge and for the application alike."""
 
@@ -125,6 +129,5 @@ def _plural(path: str) -> str:
 
 ROUTES: Final = [
     *(_list_route(path, *found) for path, found in RESOURCES.items()),
-    # a preset is also found by its name, see `api.presets`
-    *(_one_route(path, *found) for path, found in RESOURCES.items() if found[0] is not PRESETS),
+    *(_one_route(path, *found) for path, found in RESOURCES.items() if found[0] not in BY_OTHERS),
 ]

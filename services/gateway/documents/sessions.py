@@ -7,7 +7,7 @@ import msgspec
 
 from services.gateway.documents.adjustments import AdjustmentDocument
 from shared.contracts.kernels import EndReason, SessionType
-from shared.contracts.scheduler import ClusterMode, SessionResult, SessionStatus
+from shared.contracts.scheduler import ClusterMode, SessionCheck, SessionResult, SessionStatus
 
 KernelStatus = Literal[
     "PENDING",
@@ -94,3 +94,12 @@ class SessionDocument(msgspec.Struct, kw_only=True):
     times: SessionTimes
     created_at: datetime
     modified_at: datetime
+
+
+class SessionDetail(SessionDocument, kw_only=True):
+    """One session by itself. `idle_checks` is what may end it: null when nobody can tell now.
+
+    A check ends it at `ends_at` if nothing changes; null: as things are it does not.
+    """
+
+    idle_checks: list[SessionCheck] | None

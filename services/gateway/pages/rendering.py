@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from services.gateway.pages import figures
 from services.gateway.pages.assets import HTMX_CONFIG, Assets
+from services.gateway.pages.check_words import CheckWords
 from services.gateway.pages.languages import LANGUAGES, translations
 from services.gateway.pages.usage_words import UsageWords
 from services.gateway.pages.words import Words, at
@@ -51,7 +52,7 @@ def _environment(language: str, assets: Assets) -> Environment:
     )
     catalogue = translations(language)
     environment.install_gettext_translations(catalogue, newstyle=True)  # type: ignore[attr-defined]  # added by the extension
-    words, usage = Words(catalogue), UsageWords(catalogue)
+    words, usage, checks = Words(catalogue), UsageWords(catalogue), CheckWords(catalogue)
     environment.filters |= {name: getattr(words, name) for name in SPOKEN} | {
         "tone": figures.tone,
         "bytes": figures.as_bytes,
@@ -63,6 +64,9 @@ def _environment(language: str, assets: Assets) -> Environment:
         "accelerators": figures.accelerators,
         "url": lambda listing, **changes: listing.url(**changes),
         "at": at,
+        "check_name": checks.name,
+        "check_outlook": checks.outlook,
+        "check_measured": checks.measured,
         "why_unmeasured": usage.why,
         "meters": usage.meters,
         "usage_facts": usage.facts,

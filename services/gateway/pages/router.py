@@ -44,6 +44,7 @@ PAGES: Final[list[ControllerRouterHandler]] = [
     sessions.session_page,
     sessions.session_state,
     sessions.session_usage,
+    sessions.session_checks,
     session_changes.terminate_form,
     session_changes.terminate,
     queue.queue_page,

@@ -69,6 +69,7 @@ async def session_page(
     context = {
         "session": session,
         "usage": used(visit, session),
+        "checks": await checked(visit, session),
         "may_read_log": may_read_log,
         "log": log,
         "is_update": False,
@@ -85,8 +86,30 @@ async def session_state(
     """Show a session's changing part, for scripts that read it again."""
     visit = Visit(request, console)
     session = await one(visit, session_id)
-    context = {"session": session, "usage": used(visit, session), "is_update": True}
+    context = {
+        "session": session,
+        "usage": used(visit, session),
+        "checks": await checked(visit, session),
+        "is_update": True,
+    }
     return visit.html("sessions/_state.html", context)
+
+
+@get("/sessions/{session_id:str}/checks")
+async def session_checks(
+    request: Request[Any, Any, Any], console: Console, session_id: str
+) -> Response[str]:
+    """Show what may end a session by itself; asked for again while it is looked at."""
+    visit = Visit(request, console)
+    session = await one(visit, session_id)
+    context = {"session": session, "checks": await checked(visit, session)}
+    return visit.html("sessions/_checks.html", context)
+
+
+async def checked(visit: Visit, session: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """Return what may end a session by itself; None when nobody can tell."""
+    found = await visit.gateway.idle_checks.of(session)
+    return None if found is None else [msgspec.to_builtins(check) for check in found]
 
 
 @get("/sessions/{session_id:str}/usage")

@@ -10,6 +10,12 @@ from services.gateway.cli.commands.session_list import explain
 from services.gateway.cli.output import print_fields, print_json, print_table, size, slots, when
 from services.gateway.cli.settings import json_option
 
+CHECKS = {
+    "session_lifetime": "lifetime",
+    "network_timeout": "unused",
+    "utilization": "little use",
+}
+
 
 @click.command()
 @click.argument("session")
@@ -33,6 +39,7 @@ def show(ctx: click.Context, *, session: str) -> None:
             *([("position", f"#{position}")] if position else []),
             *_estimate(found),
             *_deadlines(found),
+            *_checks(found),
             ("type", found.get("type")),
             ("image", found.get("image")),
             ("command", command_line(found)),
@@ -87,3 +94,27 @@ def _deadlines(found: dict[str, Any]) -> list[tuple[str, object]]:
     ]
     others = found.get("depends_on")
     return [*times, ("depends on", ", ".join(others))] if others else times
+
+
+def _checks(found: dict[str, Any]) -> list[tuple[str, object]]:
+    """Return what may end the session by itself, and how far off that is."""
+    checks = found.get("idle_checks")
+    if checks is None and found.get("status") == "RUNNING":
+        return [("ends by itself", "not known, the scheduler does not answer")]
+    return [(CHECKS.get(one["check"], one["check"]), _outlook(one)) for one in checks or ()]
+
+
+def _outlook(check: dict[str, Any]) -> str:
+    detail = check["detail"]
+    use = [
+        f"{name} {detail['measured_percent'][name]:g} % (at least {least} %)"
+        for name, least in detail["thresholds_percent"].items()
+        if name in detail["measured_percent"]
+    ]
+    if check["ends_at"] is not None:
+        said = f"ends in {check['remaining_s']} s, at {when(check['ends_at'])}"
+    elif detail["judged_from"] is None:
+        said = "not measured yet"
+    else:
+        said = "does not end as things are"
+    return ", ".join([said, *use])
