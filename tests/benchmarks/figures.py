@@ -19,3 +19,20 @@ def beside(value, budget, unit, *, at_least=False):
 def median_ratio(values, limits):
     """Return the ratio of the medians of rounds that took turns."""
     return statistics.median(values) / statistics.median(limits)
+
+
+def round_ratio(values, limits):
+    """Return the median of what each round's figure is of the other of the same round."""
+    return statistics.median(value / limit for value, limit in zip(values, limits, strict=True))
+
+
+def table(rows):
+    """Return rows of words in columns, the first of which is on the left."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if number == 0 else cell.rjust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )
