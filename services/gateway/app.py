@@ -2,8 +2,9 @@
 
 from typing import Final
 
-from services.gateway.actions import bulk_task, what_if
+from services.gateway.actions import bulk_task, recalculation, what_if
 from services.gateway.actions.bulk_task import BulkWork
+from services.gateway.actions.recalculation import RecalculationWork
 from services.gateway.actions.what_if import WhatIfWork
 from services.gateway.application import make_edge
 from services.gateway.auth.authenticator import Authenticator
@@ -56,7 +57,11 @@ from shared.security.persons import PersonKeys
 from shared.security.sealing import Keyring
 
 TASKS_AT_ONCE: Final = 2
-RESULTS: Final = {bulk_task.KIND: bulk_task.result, what_if.KIND: what_if.result}
+RESULTS: Final = {
+    bulk_task.KIND: bulk_task.result,
+    recalculation.KIND: recalculation.result,
+    what_if.KIND: what_if.result,
+}
 
 
 async def compose(runtime: ServiceRuntime) -> None:
@@ -180,7 +185,11 @@ def _run_tasks(runtime: ServiceRuntime, gateway: Gateway) -> None:
     for number in range(TASKS_AT_ONCE):
         runner = TaskRunner(
             gateway.tasks.table,
-            {bulk_task.KIND: BulkWork(gateway), what_if.KIND: WhatIfWork(gateway)},
+            {
+                bulk_task.KIND: BulkWork(gateway),
+                recalculation.KIND: RecalculationWork(gateway),
+                what_if.KIND: WhatIfWork(gateway),
+            },
             gateway.directory,
             gateway.clock,
         )

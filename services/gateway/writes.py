@@ -85,6 +85,10 @@ class Writes:
         seen = {one: max(self._progress.position(one), self._told.get(one, 0)) for one in others}
         return {service: position for service, position in seen.items() if position}
 
+    def told(self, service: ServiceName) -> int:
+        """Return the last position of a service that this gateway was told of."""
+        return self._told.get(service, 0)
+
     async def visible(self, service: ServiceName, position: int) -> bool:
         """Wait until the read models show a position, for so long as is set; False if not yet."""
         is_visible = await self._progress.wait_for(service, position, self._visible_within_s)

@@ -7,6 +7,7 @@ from services.scheduler.handlers import SessionHandlers
 from services.scheduler.leadership import Leadership
 from services.scheduler.publisher import Publisher
 from services.scheduler.queue_view import QueueTeller, page
+from services.scheduler.recalculating import Recalculation
 from services.scheduler.remaining import checks_of
 from services.scheduler.replay_asking import ReplayDesk
 from services.scheduler.replays import Replays
@@ -27,6 +28,7 @@ from shared.contracts.scheduler import (
     GetPendingQueue,
     GetSessionChecks,
     PendingQueue,
+    RecalculateUsage,
     ReplayQueue,
     ReportKernels,
     RestartSession,
@@ -137,6 +139,8 @@ async def _serve(
     restarts = RestartHandler(writer, event_log, scheduler.agents)
     runtime.commands.handle(RestartSession, restarts.handle)
     runtime.commands.handle(ReportKernels, handlers.report)
+    recalculation = Recalculation(writer, event_log, scheduler.nodes, scheduler.empty)
+    runtime.commands.handle(RecalculateUsage, recalculation.handle)
     groups = GroupHandlers(writer, lambda: scheduler.limits.policies.scheduler)
     runtime.commands.handle(CreateResourceGroup, groups.handle)
     runtime.commands.handle(ChangeResourceGroup, groups.handle)

@@ -38,6 +38,7 @@ from shared.contracts.scheduler import (
     SessionScheduled,
     SessionTerminated,
     SessionTerminating,
+    UsageRecalculated,
 )
 from shared.eventlog.codec import stream_name
 
@@ -101,12 +102,16 @@ class Books:
             if isinstance(event, SessionEnqueued):
                 self.correlations[event.session_id] = correlation_id
             self._session_event(event, at)
-        else:
+        elif not isinstance(event, UsageRecalculated):
             raise TypeError(f"{type(event).__name__} is no event of the scheduler")
 
     def version(self, event: Event) -> int:
         """Return how many events the event's stream has."""
         return self.versions.get(stream_name(event.AGGREGATE, event.key()), 0)
+
+    def knows(self, session_id: str) -> bool:
+        """Tell whether a session is there, or was lately."""
+        return session_id in self.sessions or session_id in self.ended
 
     def put_agent(self, agent: Agent) -> None:
         """Take over what is known of an agent now."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from services.scheduler.books import Books
@@ -15,7 +15,9 @@ class Reads:
     """Looks that wait for their turn."""
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[Callable[[Books], Any], asyncio.Future[Any]]] = deque()
+        self._waiting: deque[tuple[Callable[[Books], Awaitable[Any]], asyncio.Future[Any]]] = (
+            deque()
+        )
         self._is_over = False
 
     def __len__(self) -> int:
@@ -24,18 +26,34 @@ class Reads:
 
     def add(self, look: Callable[[Books], T]) -> asyncio.Future[T]:
         """Return where the answer will be; LogUnavailable once these books are nobody's."""
+
+        async def at_once(books: Books) -> T:
+            return look(books)
+
+        return self.add_work(at_once)
+
+    def add_work(self, work: Callable[[Books], Awaitable[T]]) -> asyncio.Future[T]:
+        """Return where the answer will be of something that holds everything up meanwhile."""
         found: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._waiting.append((look, found))
+        self._waiting.append((work, found))
         if self._is_over:
             self.end()
         return found
 
-    def answer(self, books: Books) -> None:
-        """Let everybody look who waits."""
+    async def answer(self, books: Callable[[], Books]) -> None:
+        """Let everybody look who waits; one of them may give us other books."""
         while self._waiting:
-            look, found = self._waiting.popleft()
-            if not found.done():
-                found.set_result(look(books))
+            work, found = self._waiting.popleft()
+            if found.done():
+                continue
+            try:
+                seen = await work(books())
+            except LogUnavailable as problem:
+                if not found.done():
+                    found.set_exception(problem)
+            else:
+                if not found.done():
+                    found.set_result(seen)
 
     def end(self) -> None:
         """Let nobody wait any more, nor from now on: another scheduler leads."""

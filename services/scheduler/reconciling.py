@@ -16,11 +16,15 @@ BEATS_TO_BELIEVE: Final = 2
 
 
 class Findings(NamedTuple):
-    """What one heartbeat tells. `lost` is by session; `unheard` are reserved but unknown there."""
+    """What one heartbeat tells. `lost` is by session; `unheard` are reserved but unknown there.
+
+    `missing` are those that it leaves out, and that would be lost if the next one does too.
+    """
 
     lost: dict[str, tuple[str, ...]]
     stray: tuple[KernelPresence, ...]
     unheard: tuple[str, ...]
+    missing: tuple[str, ...] = ()
 
     @property
     def is_clean(self) -> bool:
@@ -42,6 +46,7 @@ class Reconciler:
         known = {(each.kernel_id, each.attempt): each for each in beat.kernels}
         lost: dict[str, list[str]] = {}
         unheard: list[str] = []
+        missing: list[str] = []
         wanted: set[tuple[str, int]] = set()
         for session, kernel in booked:
             place = kernel.place
@@ -54,6 +59,7 @@ class Reconciler:
                 continue
             times = self._missing[kernel.kernel_id] = self._missing.get(kernel.kernel_id, 0) + 1
             if times < BEATS_TO_BELIEVE:
+                missing.append(kernel.kernel_id)
                 continue
             del self._missing[kernel.kernel_id]
             if kernel.phase == "reserved" and not session.is_stopping:
@@ -65,7 +71,8 @@ class Reconciler:
             for key, each in known.items()
             if key not in wanted and each.phase in ("preparing", "running")
         )
-        return Findings({key: tuple(ids) for key, ids in lost.items()}, stray, tuple(unheard))
+        gone = {key: tuple(ids) for key, ids in lost.items()}
+        return Findings(gone, stray, tuple(unheard), tuple(missing))
 
     def _is_old(self, beat: Heartbeat) -> bool:
         incarnation, sequence = self._newest.get(beat.agent_id, ("", -1))

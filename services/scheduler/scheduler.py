@@ -11,8 +11,10 @@ from services.scheduler.books import Books
 from services.scheduler.domain import resource_group, session_rules
 from services.scheduler.domain.deadlines import HANG_TIMEOUT_S
 from services.scheduler.domain.session import SessionFact
+from services.scheduler.folding import follow
 from services.scheduler.idle_watch import IdleWatch
 from services.scheduler.limits_view import LimitsView
+from services.scheduler.node_differences import NodeDifferences
 from services.scheduler.publisher import Publisher
 from services.scheduler.queue_view import QueueTeller
 from services.scheduler.reconciling import Reconciler
@@ -55,6 +57,7 @@ class Scheduler:
         self.limits = LimitsView()
         self.idle = IdleWatch()
         self._reconciler = Reconciler()
+        self.nodes = NodeDifferences()
         self._writer: Writer | None = None
         self._publisher: Publisher | None = None
         self._teller: QueueTeller | None = None
@@ -62,11 +65,14 @@ class Scheduler:
 
     async def fold(self) -> Books:
         """Return the books as the log has them now, with the agents and limits known now."""
-        books = Books(hang_timeout_s=self._hang_timeout_s, idle=self.idle)
-        async for recorded in self._log.fold_all():
-            books.apply(recorded.event, recorded.meta.correlation_id, recorded.recorded_at)
+        books = self.empty()
+        await follow(books, self._log)
         self._tell(books)
         return books
+
+    def empty(self) -> Books:
+        """Return books of nothing."""
+        return Books(hang_timeout_s=self._hang_timeout_s, idle=self.idle)
 
     def learn(self, source: str, recorded: Recorded) -> None:
         """Take in an event of another service."""
@@ -183,6 +189,7 @@ class Scheduler:
         self._measure(books, beat)
         publisher = self._require_publisher()
         found = self._reconciler.compare(beat, books.kernels_on(beat.agent_id))
+        self.nodes.observe(beat, found, books.knows)
         publisher.strays(beat.agent_id, beat.incarnation, found.stray)
         if found.unheard:
             log.info("kernels_unheard", agent_id=beat.agent_id, count=len(found.unheard))

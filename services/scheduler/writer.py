@@ -134,6 +134,18 @@ class Writer:
         self._wake.set()
         return await found
 
+    async def hold(self, work: Callable[[Books], Awaitable[T]]) -> T:
+        """Do something between two commits, while nothing is decided; raises as `read` does."""
+        found = self._reads.add_work(work)
+        self._wake.set()
+        return await found
+
+    def replace(self, books: Books) -> None:
+        """Go on with other books, folded up to the last commit."""
+        self.books = books
+        self._committed(books, ())
+        self._wake.set()
+
     def poke(self) -> None:
         """Look whether a pass is due: something outside the log has changed."""
         self._wake.set()
@@ -143,7 +155,11 @@ class Writer:
         try:
             await self._work()
         finally:
-            self._end()
+            # nobody waits for what these books will not decide any more
+            self._is_over = True
+            self._give_up(self._waiting, "not_leader", "This scheduler has stopped; try again.")
+            self._waiting.clear()
+            self._reads.end()
 
     async def _work(self) -> None:
         self.position = await self._log.head()
@@ -158,13 +174,6 @@ class Writer:
             self._plan_retry()
             self._set_alarm()
 
-    def _end(self) -> None:
-        """Let nobody wait for what these books will not decide any more."""
-        self._is_over = True
-        self._give_up(self._waiting, "not_leader", "This scheduler has stopped; try again.")
-        self._waiting.clear()
-        self._reads.end()
-
     def _is_pass_due(self) -> bool:
         return self.books.agenda.is_due(self._clock.now()) or any(
             queue.planner.due and len(queue.planner.queue) for queue in self.books.queues.values()
@@ -175,7 +184,7 @@ class Writer:
             # without the log nobody can have taken over: what these books say is still true
             with suppress(LogUnavailable):
                 await self._confirm()
-        self._reads.answer(self.books)
+        await self._reads.answer(lambda: self.books)
 
     async def _turn(self) -> None:
         """Do one batch: decide, place, append, answer."""
@@ -255,9 +264,7 @@ class Writer:
                 await asyncio.sleep(pause_s)
                 pause_s = min(pause_s * 2, REFOLD_PAUSE_MAX_S)
             else:
-                self.books = books
-                self._committed(books, ())
-                self._wake.set()
+                self.replace(books)
                 return
 
     def _plan_retry(self) -> None:

@@ -142,6 +142,7 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
         "events.list": _WATCHERS,
         "system.info": _EVERYONE,
         "keys.reseal": _OPERATORS,
+        "maintenance.recalculate-usage": _OPERATORS,
         "tasks.read": _SELF,
         "tasks.cancel": _SELF,
         "live": _EVERYONE,

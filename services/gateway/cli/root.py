@@ -31,6 +31,10 @@ COMMANDS = "services.gateway.cli.commands"
         "export": (f"{COMMANDS}.export:export", "Write a whole list as CSV."),
         "passwd": (f"{COMMANDS}.passwd:passwd", "Change your own password."),
         "totp": (f"{COMMANDS}.totp:totp", "Switch your second factor on and off."),
+        "maintenance": (
+            f"{COMMANDS}.maintenance:maintenance",
+            "Check and correct what the cluster keeps.",
+        ),
         "status": (f"{COMMANDS}.status:status", "Show how the installation is."),
         "keys": (f"{COMMANDS}.keys:keys", "Renew the keys that secrets are sealed with."),
         "log": (f"{COMMANDS}.log:log", "Check this machine's event log."),

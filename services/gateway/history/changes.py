@@ -36,6 +36,7 @@ _IDENTITY: Final = MappingProxyType(
         "project-policy": frozenset({"name"}),
         "preset": frozenset({"preset_id"}),
         "settings": frozenset(),
+        "usage": frozenset(),
         "policy-name": frozenset({"kind", "name", "created"}),
     }
 )

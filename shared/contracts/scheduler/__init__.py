@@ -73,6 +73,11 @@ from shared.contracts.scheduler.simulation import (
     SimulateSession,
     Simulation,
 )
+from shared.contracts.scheduler.usage import (
+    RecalculateUsage,
+    UsageDifference,
+    UsageRecalculated,
+)
 from shared.contracts.scheduler.what_if import (
     Comparison,
     QueueReplay,
@@ -113,6 +118,7 @@ __all__ = [
     "QueueEntry",
     "QueueReplay",
     "Reason",
+    "RecalculateUsage",
     "ReplayFigures",
     "ReplayNote",
     "ReplayQueue",
@@ -148,12 +154,14 @@ __all__ = [
     "SimulatedSession",
     "Simulation",
     "TerminateSession",
+    "UsageDifference",
+    "UsageRecalculated",
     "UserWaits",
     "Variation",
     "Violation",
     "WaitingTimes",
 ]
 
-SchedulerEvent: TypeAlias = GroupEvent | SessionsEvent
-SchedulerCommand: TypeAlias = GroupCommand | SessionsCommand | SimulateSession
+SchedulerEvent: TypeAlias = GroupEvent | SessionsEvent | UsageRecalculated
+SchedulerCommand: TypeAlias = GroupCommand | SessionsCommand | SimulateSession | RecalculateUsage
 SchedulerQuery: TypeAlias = GetPendingQueue | GetSessionChecks | ReplayQueue

@@ -147,6 +147,7 @@ TABLE: Final[dict[str, Row]] = {
     "PATCH /v1/agents/{key}": SUPERADMIN._replace(body={"schedulable": True}),
     "GET /v1/system/info": EVERYBODY,
     "POST /v1/system/keys/reseal": SUPERADMIN,
+    "POST /v1/maintenance/recalculate-usage": SUPERADMIN,
     "GET /v1/tasks/{key}": NOBODY,
     "POST /v1/tasks/{key}/cancel": NOBODY,
     "GET /live": EVERYBODY._replace(query="topics=sessions"),
