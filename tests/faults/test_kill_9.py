@@ -10,6 +10,7 @@ import httpx
 import psutil
 import pytest
 
+from shared.kernel.ids import new_id
 from shared.testing.installation import eventually, read, run_qm, submit, wait_status
 from tests.faults.read_models import dump, forget
 
@@ -141,6 +142,18 @@ def test_the_chains_are_whole_and_nothing_is_left_running(installation, client):
         and any(kernels in part for part in _cmdline(process))
     ]
     assert not left
+
+
+def test_the_books_agree_with_the_log_and_the_node_after_all_this(installation, client):
+    begun = client.post("/v1/maintenance/recalculate-usage", headers={"Idempotency-Key": new_id()})
+    assert begun.status_code == 202, begun.text
+
+    def over():
+        task = read(client, f"/v1/tasks/{begun.json()['task_id']}")
+        return task if task["status"] != "running" else None
+
+    task = eventually("usage is recalculated", over, 60)
+    assert (task["status"], task["result"]) == ("done", {"differences": [], "corrected": 0})
 
 
 def _cmdline(process: psutil.Process) -> list[str]:

@@ -1,4 +1,4 @@
-"""The books against the log and the nodes: what is wrong is told and corrected, and else nothing."""
+"""The books against the log and the nodes: what is wrong is told, corrected; else nothing is."""
 
 import asyncio
 from datetime import timedelta
