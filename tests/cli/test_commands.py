@@ -117,6 +117,29 @@ def test_interrupting_a_watcher_leaves_the_session_alone(admin):
     assert admin.qm("session", "terminate", called).returncode == 0
 
 
+def test_a_session_is_restarted_and_its_log_is_followed_over_the_restart(admin):
+    called = name("again")
+    made = run(
+        admin,
+        *("sh", "-c", "echo begun; sleep 300"),
+        called=called,
+        options=("--type", "interactive"),
+    )
+    assert made.returncode == 0, made.stderr
+    watcher = admin.start("session", "logs", "-f", called)
+    assert watcher.stdout.readline() == "begun\n"
+    done = admin.qm("session", "restart", "--grace", "5", called)
+    assert done.stdout == f"{called}: told to restart.\n"
+    assert watcher.stdout.readline() == "begun\n"
+    assert admin.qm("session", "terminate", "--force", called).returncode == 0
+    assert watcher.wait(30) == 0
+    shown = json.loads(admin.qm("session", "show", called, "--json").stdout)
+    assert shown["attempt"] == 2
+    again = admin.qm("session", "restart", shown["id"])
+    assert again.returncode == 1
+    assert "Only a running session can be restarted" in again.stderr
+
+
 def test_a_dry_run_tells_what_would_happen_and_submits_nothing(admin):
     called = name("dry")
     done = run(admin, "true", called=called, options=("--dry-run", "--count", "2"))

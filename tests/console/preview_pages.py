@@ -109,6 +109,7 @@ class Samples:
                 self.given("sessions", form=away, **options) | {"frame": framed},
             ),
             "terminate": ("sessions/terminate.html", end),
+            "restart": ("sessions/restart.html", end),
         }
 
     def queue(self) -> Pages:

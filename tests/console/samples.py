@@ -43,6 +43,7 @@ def session(number: int, name: str, status: str, **more) -> dict:
         "retries": 0,
         "estimated_start": None,
         "created_at": ago(300 + number * 900),
+        "may_restart": status == "RUNNING",
         "may_terminate": status not in {"TERMINATED", "CANCELLED", "ERROR"},
     }
     return made | more

@@ -112,6 +112,24 @@ def test_terminating_asks_first_and_then_ends_the_session(admin, client):
     expect(row(page, called).get_by_role("link", name=f"Terminate {called}")).to_have_count(0)
 
 
+def test_a_running_session_is_restarted_from_its_drawer(admin, client):
+    page, called = admin.page, name("again")
+    made = submit(client, batch(called, "sh", "-c", "echo begun; sleep 300", type="interactive"))
+    wait_status(client, made["id"], {"RUNNING"})
+    row(page, called).get_by_role("link", name=called).first.click()
+    drawer, dialog = page.locator("#drawer"), page.locator("#dialog")
+    drawer.get_by_role("link", name="Restart").click()
+    expect(dialog).to_contain_text(f"Restart {called}?")
+    dialog.get_by_role("button", name="Restart").click()
+    expect(page.locator("#toasts")).to_contain_text("told to restart")
+    expect(drawer.locator(".steps")).to_contain_text("Restarting")
+    # both lives of it are in the log that is followed
+    expect(drawer.locator("#log")).to_have_text("begun\nbegun\n")
+    expect(drawer.locator("#state")).to_have_attribute("data-status", "RUNNING")
+    client.delete(f"/v1/sessions/{made['id']}?forced=true")
+    expect(drawer.get_by_role("link", name="Restart")).to_have_count(0)
+
+
 def test_a_list_is_searched_and_narrowed_in_its_address(admin, client):
     page, called = admin.page, name("findable")
     made = submit(client, batch(called, "true"))

@@ -96,6 +96,34 @@ def test_a_running_session_is_ended_on_request(client):
     assert (ended["status"], ended["status_info"]) == ("TERMINATED", "user-requested")
 
 
+def test_a_running_session_is_restarted_in_place_with_a_new_process_and_a_new_log(client):
+    script = "cat /proc/sys/kernel/random/uuid; exec sleep 600"
+    made = submit(client, batch("again", "sh", "-c", script, type="interactive"))
+    path = f"/v1/sessions/{made['id']}"
+    before = wait_status(client, made["id"], {"RUNNING"})
+
+    def log():
+        return client.get(f"{path}/logs").text or None
+
+    first = eventually("it has written", log)
+    assert client.post(f"{path}/restart", json={"grace_s": 5}).status_code in {200, 202}
+
+    def runs_again():
+        found = read(client, path)
+        return found if (found["status"], found["attempt"]) == ("RUNNING", 2) else None
+
+    after = eventually("it runs again", runs_again)
+    assert after["agents"] == before["agents"]
+    assert after["kernels"][0]["id"] != before["kernels"][0]["id"]
+    assert after["times"]["started_at"] == before["times"]["started_at"]
+    assert "RESTARTING" in after["status_history"]
+    assert eventually("it has written anew", log) != first
+    assert client.delete(f"{path}?forced=true").status_code in {202, 204}
+    wait_status(client, made["id"], ENDED)
+    refused = client.post(f"{path}/restart")
+    assert (refused.status_code, refused.json()["code"]) == (409, "not_running")
+
+
 def test_a_session_that_must_wait_says_why_and_is_placed_when_room_is_made(client):
     (agent,) = read(client, "/v1/agents")["items"]
     whole = {"cpu": agent["available_slots"]["cpu"], "mem": "64m"}

@@ -5,6 +5,7 @@ Everything accepted is there afterwards, each ran exactly once, and nothing is l
 
 import json
 import threading
+import uuid
 
 import httpx
 import psutil
@@ -29,6 +30,7 @@ VICTIMS = [
     "postgres",
 ]
 SESSIONS = 12
+PROGRAM = ["/usr/bin/python3", "-c"]
 ENDED = {"TERMINATED", "CANCELLED", "ERROR"}
 
 
@@ -123,6 +125,52 @@ def test_a_running_session_survives_the_death_of_every_process_but_its_own(insta
         return answer.text.split() if answer.status_code == 200 else None
 
     assert eventually("the log is readable", whole_log) == ["begin", "end"]
+
+
+def running_with(token):
+    """Return the process ids of the programs, not of their keepers, that were given `token`."""
+    lines = ((process.pid, _cmdline(process)) for process in psutil.process_iter())
+    return [pid for pid, line in lines if line[:2] == PROGRAM and token in line]
+
+
+def test_a_restart_survives_the_death_of_whoever_carries_it_out(installation, client):
+    token = uuid.uuid4().hex
+    # it takes its time to end, so that the death comes in the middle
+    program = (
+        "import signal, time;"
+        "signal.signal(signal.SIGTERM, lambda *_: (time.sleep(1), exit(0)));"
+        "time.sleep(600)"
+    )
+    made = submit(
+        client,
+        {
+            "name": f"again-{token[:8]}",
+            "type": "interactive",
+            "image": "local/host:latest",
+            "resources": {"cpu": "0.2", "mem": "64m"},
+            "command": [*PROGRAM, program, token],
+        },
+    )
+    path = f"/v1/sessions/{made['id']}"
+    wait_status(client, made["id"], {"RUNNING"})
+    for attempt, victims in enumerate((("node",), ("scheduler",), ("node", "scheduler")), start=2):
+        (before,) = eventually("it runs", lambda: running_with(token))
+        assert client.post(f"{path}/restart").status_code in {200, 202}
+        killed = {victim: installation.kill(victim) for victim in victims}
+        for victim, pid in killed.items():
+            installation.wait_replaced(victim, pid)
+        installation.wait_ready()
+
+        def runs_again(attempt=attempt):
+            found = read(client, path)
+            return (found["status"], found["attempt"]) == ("RUNNING", attempt)
+
+        eventually("it runs again", runs_again, 60)
+        (after,) = running_with(token)
+        assert after != before
+    assert client.delete(f"{path}?forced=true").status_code in {202, 204}
+    wait_status(client, made["id"], ENDED)
+    assert running_with(token) == []
 
 
 def test_the_chains_are_whole_and_nothing_is_left_running(installation, client):

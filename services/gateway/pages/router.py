@@ -21,6 +21,7 @@ from services.gateway.pages import (
     login,
     queue,
     session_changes,
+    session_restart,
     sessions,
     troubles,
 )
@@ -45,6 +46,8 @@ PAGES: Final[list[ControllerRouterHandler]] = [
     sessions.session_state,
     sessions.session_usage,
     sessions.session_checks,
+    session_restart.restart_form,
+    session_restart.restart,
     session_changes.terminate_form,
     session_changes.terminate,
     queue.queue_page,

@@ -155,6 +155,9 @@ async def presented(visit: Visit, found: list[dict[str, Any]]) -> list[dict[str,
         session["may_terminate"] = session["status"] not in TERMINAL_STATUSES and judged(
             principal, "sessions.terminate", session
         )
+        session["may_restart"] = session["status"] == "RUNNING" and judged(
+            principal, "sessions.restart", session
+        )
     return found
 
 

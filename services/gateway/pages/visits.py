@@ -34,6 +34,7 @@ _PAGES: Final = (
 )
 _DONE: Final = {
     "submitted": N_("The session was submitted."),
+    "restarting": N_("The session was told to restart."),
     "terminating": N_("The session was told to end."),
     "changed": N_("The change is in effect."),
     "logged_out": N_("You are logged out."),

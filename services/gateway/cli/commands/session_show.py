@@ -60,7 +60,9 @@ def show(ctx: click.Context, *, session: str) -> None:
 def steps(history: Any) -> list[tuple[str, str]]:
     """Return a status history, a map or a list, as pairs of status and time."""
     if isinstance(history, dict):
-        return [(str(status), str(at)) for status, at in history.items()]
+        # a restart comes by statuses again: the last time is told
+        found = [(str(status), str(at)) for status, at in history.items()]
+        return sorted(found, key=lambda step: step[1])
     return [(str(step["status"]), str(step["at"])) for step in history or []]
 
 
