@@ -166,7 +166,7 @@ def test_a_restart_survives_the_death_of_whoever_carries_it_out(installation, cl
             return (found["status"], found["attempt"]) == ("RUNNING", attempt)
 
         eventually("it runs again", runs_again, 60)
-        (after,) = running_with(token)
+        (after,) = eventually("its program runs", lambda: running_with(token))
         assert after != before
     assert client.delete(f"{path}?forced=true").status_code in {202, 204}
     wait_status(client, made["id"], ENDED)
