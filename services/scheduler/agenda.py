@@ -70,12 +70,11 @@ class Agenda:
         """Note that a session has become what it is at a moment."""
         session_id = session.session_id
         if session.status == "RESTARTING" and session_id in self._since:
-            # its time goes on to count from when it ran first
-            self._first_ran[session_id] = self._since[session_id]
+            # its lifetime goes on to count from when it ran first
+            self._first_ran.setdefault(session_id, self._since[session_id])
         self._since[session_id] = at
         self._now = max(self._now, at)
         if session.status == "RUNNING":
-            self._since[session_id] = self._first_ran.get(session_id, at)
             self._count_in(session)
         else:
             self._count_out(session_id)
@@ -200,6 +199,7 @@ class Agenda:
         since = self.running_since(session_id)
         if since is None:
             return None
+        since = self._first_ran.get(session_id, since)
         at = due_at(self._sessions[session_id], since, self._lifetime_s(session_id))
         return None if at is None else Ending(at, "idle-session-lifetime")
 

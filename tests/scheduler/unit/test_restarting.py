@@ -6,6 +6,7 @@ import pytest
 
 from services.scheduler.books import Books
 from services.scheduler.domain import deadlines, resource_group
+from services.scheduler.domain.idleness import IdleRules
 from services.scheduler.placement.model import Agent
 from shared.contracts.scheduler import KernelPlacement, SessionScheduled
 from shared.kernel.rejections import Rejection
@@ -180,3 +181,16 @@ def test_a_place_is_free_again_when_a_restart_is_broken_off():
     assert len(books_of(life).cluster.holdings) == 1
     life.report("terminated", 0, exit_code=143)
     assert books_of(life).cluster.holdings == {}
+
+
+def test_who_restarts_a_session_uses_it():
+    life = running(session_type="interactive")
+    life.restart()
+    life.report("terminated", exit_code=143)
+    life.report("running", "s1.0'", attempt=2)
+    agenda = books_of(life).agenda
+    agenda.set_idle_rules(IdleRules(network_timeout_s=8))
+    runs_since = len(life.events) - 1
+    assert agenda.take(START + timedelta(seconds=runs_since + 7)) is None
+    due = agenda.take(START + timedelta(seconds=runs_since + 8))
+    assert due.reason == "idle-timeout"
