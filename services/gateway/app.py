@@ -35,6 +35,7 @@ from services.gateway.reads.agents import AGENTS
 from services.gateway.reads.models import ReadModels
 from services.gateway.reads.past import Past
 from services.gateway.reads.references import References
+from services.gateway.reads.session_statistics import Statistics
 from services.gateway.reads.sessions import SESSIONS
 from services.gateway.reads.tenancy import MEMBERS
 from services.gateway.reads.users import KEYPAIRS, USERS
@@ -160,6 +161,7 @@ def _parts(
         session_use=SessionUse(clock),
         system=System(pool, clock, lambda: status_of(runtime.health, clock), stale),
         exports=Exports(settings.database_url, reads),
+        statistics=Statistics(reads),
         preferences=Preferences(pool, clock),
         offloop=offloop,
         keyring=keyring,

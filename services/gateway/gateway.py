@@ -14,6 +14,7 @@ from services.gateway.logs import KernelLogs
 from services.gateway.offloop import OffLoop
 from services.gateway.preferences import Preferences
 from services.gateway.reads.models import ReadModels
+from services.gateway.reads.session_statistics import Statistics
 from services.gateway.replays import Replays
 from services.gateway.system import System
 from services.gateway.tasks import Tasks
@@ -47,6 +48,7 @@ class Gateway(NamedTuple):
     session_use: SessionUse
     system: System
     exports: Exports
+    statistics: Statistics
     preferences: Preferences
     offloop: OffLoop
     keyring: Keyring

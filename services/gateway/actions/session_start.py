@@ -6,7 +6,7 @@ from typing import Final
 
 import asyncpg
 
-from services.gateway.http.moments import parse_moment
+from services.gateway.http.times import parse_moment
 from shared.kernel.rejections import FieldError
 
 DEPENDENCIES_MAX: Final = 100

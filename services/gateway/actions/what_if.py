@@ -8,8 +8,8 @@ import msgspec
 from services.gateway.documents.what_if import what_if_document
 from services.gateway.gateway import Gateway
 from services.gateway.http.bodies import Body
-from services.gateway.http.moments import parse_moment
 from services.gateway.http.problems import Refused
+from services.gateway.http.times import parse_moment
 from services.gateway.task_table import HeldTask, NewTask, Piece
 from shared.contracts.scheduler import (
     AgentSelection,

@@ -131,6 +131,7 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
         "sessions.list": _TENANT,
         "sessions.read": _TENANT,
         "sessions.stats": _TENANT,
+        "sessions.statistics": _TENANT,
         "sessions.logs": Rule("all", "domain", "own", "none"),
         "sessions.create": Rule("all", "domain", "own", "none"),
         "sessions.simulate": Rule("all", "domain", "own", "none"),

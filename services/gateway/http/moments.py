@@ -1,19 +1,14 @@
 """Moments in a query: RFC 3339, taken out of it before the rest is read as a list's."""
 
-import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from datetime import datetime
+from typing import NamedTuple
 from urllib.parse import urlencode
 
 from services.gateway.http.parameters import query_pairs
 from services.gateway.http.problems import malformed
+from services.gateway.http.times import parse_moment
 from shared.kernel.rejections import FieldError, Rejection
-
-_RFC_3339: Final = re.compile(
-    r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})"
-)
-_MICROSECONDS: Final = re.compile(r"(\.\d{6})\d+")
 
 
 class Taken(NamedTuple):
@@ -41,16 +36,6 @@ def take_moments(query: str, *names: str) -> Taken | Rejection:
             return malformed("malformed_query", message, (error,))
         moments[name] = moment
     return Taken(moments, urlencode([pair for pair in pairs if pair[0] not in names]))
-
-
-def parse_moment(text: str) -> datetime | None:
-    """Return the moment that an RFC 3339 text means, in UTC; None when it is not one."""
-    if not text.isascii() or not _RFC_3339.fullmatch(text):
-        return None
-    try:
-        return datetime.fromisoformat(_MICROSECONDS.sub(r"\1", text.upper())).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
 
 
 def past_moment(taken: Taken, now: datetime) -> datetime | Rejection | None:

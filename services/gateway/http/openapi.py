@@ -20,6 +20,7 @@ from services.gateway.http.parameters import (
     ListSpec,
 )
 from services.gateway.http.problems import PROBLEM_TYPE, Problem
+from services.gateway.http.times import bounds_of
 from services.gateway.version import VERSION
 
 REF: Final = "#/components/schemas/{name}"
@@ -180,10 +181,16 @@ def _page_parameters() -> Iterator[dict[str, Any]]:
 
 def _list_parameters(spec: ListSpec) -> Iterator[dict[str, Any]]:
     names = ", ".join(field.name for field in spec.fields if field.sortable)
-    text = f"Fields, separated by commas, `-` before one descends: {names}."
-    yield _query("sort", {"type": "string", "default": spec.default_sort}, text)
+    if names:
+        text = f"Fields, separated by commas, `-` before one descends: {names}."
+        yield _query("sort", {"type": "string", "default": spec.default_sort}, text)
     for field in spec.fields:
-        if field.filterable:
+        if field.filterable and field.kind is FieldKind.TIME:
+            since, before = bounds_of(field.name)
+            time = {"type": "string", "format": "date-time"}
+            yield _query(since, time, "Nothing before this time.")
+            yield _query(before, time, "Only what is before this time.")
+        elif field.filterable:
             yield _query(field.name, _filter_schema(field), _filter_text(field))
 
 
@@ -195,6 +202,8 @@ def _filter_schema(field: Field) -> dict[str, Any]:
 
 
 def _filter_text(field: Field) -> str:
+    if field.kind is FieldKind.AMONG:
+        return "Has any of these."
     return "Contains, whatever the case." if field.kind is FieldKind.TEXT else "Is any of these."
 
 

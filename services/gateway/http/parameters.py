@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from services.gateway.http.problems import malformed
+from services.gateway.http.times import bound_of, bounds_of, parse_moment
 from shared.kernel.rejections import FieldError, Rejection
 
 LIMIT_DEFAULT: Final = 20
@@ -32,7 +33,8 @@ class FieldKind(Enum):
     EXACT = "character varying"  # enumerations, ids and names: any of
     FLAG = "boolean"
     NUMBER = "bigint"
-    TIME = "timestamptz"
+    TIME = "timestamptz"  # since and before
+    AMONG = "text[]"  # several texts in one column: holds any of these
 
 
 class Field(NamedTuple):
@@ -56,6 +58,22 @@ class ListSpec(NamedTuple):
         """Return the field of this name."""
         return next((field for field in self.fields if field.name == name), None)
 
+    def narrowing(self, name: str) -> Field | None:
+        """Return the field that a parameter narrows by; a time is bounded on either side."""
+        bound = bound_of(name)
+        field = self.field(name if bound is None else bound.field)
+        if field is None or not field.filterable:
+            return None
+        return field if (field.kind is FieldKind.TIME) == (bound is not None) else None
+
+    def narrowings(self) -> tuple[str, ...]:
+        """Return the parameters that narrow the list."""
+        named = (item for item in self.fields if item.filterable)
+        each = (
+            bounds_of(item.name) if item.kind is FieldKind.TIME else (item.name,) for item in named
+        )
+        return tuple(name for names in each for name in names)
+
 
 class SortKey(NamedTuple):
     """One sort column."""
@@ -64,7 +82,7 @@ class SortKey(NamedTuple):
     descending: bool
 
 
-FilterValue = str | bool | int
+FilterValue = str | bool | int | datetime
 
 
 class ListQuery(NamedTuple):
@@ -202,12 +220,11 @@ def _filters(
 ) -> tuple[tuple[str, tuple[FilterValue, ...]], ...]:
     filters: list[tuple[str, tuple[FilterValue, ...]]] = []
     for name in sorted(values.keys() - _RESERVED):
-        field = spec.field(name)
-        if field is None or not field.filterable:
-            allowed = (*_RESERVED, *(item.name for item in spec.fields if item.filterable))
-            errors.extend(_unknown(name, allowed).errors)
+        field = spec.narrowing(name)
+        if field is None:
+            errors.extend(_unknown(name, (*_RESERVED, *spec.narrowings())).errors)
             continue
-        wanted = tuple(_value(field, text) for text in values[name])
+        wanted = tuple(_value(name, field, text) for text in values[name])
         wrong = next((item for item in wanted if isinstance(item, FieldError)), None)
         if wrong is not None:
             errors.append(wrong)
@@ -216,7 +233,10 @@ def _filters(
     return tuple(filters)
 
 
-def _value(field: Field, text: str) -> FilterValue | FieldError:
+def _value(name: str, field: Field, text: str) -> FilterValue | FieldError:
+    if field.kind is FieldKind.TIME:
+        message = f"{name} is a time such as 2026-01-31T23:59:59Z (RFC 3339)."
+        return parse_moment(text) or FieldError(name, "not_a_time", message)
     if field.choices is not None and text not in field.choices:
         known = ", ".join(field.choices)
         message = f"{field.name} is one of: {known}."

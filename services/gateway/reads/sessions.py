@@ -4,7 +4,7 @@ from typing import Final, get_args
 
 from services.gateway.http.parameters import Field, FieldKind, ListSpec
 from services.gateway.reads.resources import DOMAIN, OWNER, Resource
-from shared.contracts.kernels import SessionType
+from shared.contracts.kernels import EndReason, SessionType
 from shared.contracts.scheduler import (
     ClusterMode,
     SchedulerType,
@@ -42,7 +42,13 @@ SESSIONS: Final = Resource(
             Field("result", FieldKind.EXACT, choices=get_args(SessionResult)),
             Field("cluster_mode", FieldKind.EXACT, choices=get_args(ClusterMode)),
             Field("priority", FieldKind.NUMBER),
-            *_TIMES,
+            Field("status_info", FieldKind.EXACT, choices=get_args(EndReason)),
+            Field("agent", FieldKind.AMONG, sortable=False),
+            Field("created_at", FieldKind.TIME),
+            Field("scheduled_at", FieldKind.TIME, nullable=True),
+            Field("started_at", FieldKind.TIME, nullable=True),
+            Field("terminated_at", FieldKind.TIME, nullable=True),
+            Field("modified_at", FieldKind.TIME, filterable=False),
         ),
         default_sort="-created_at",
     ),

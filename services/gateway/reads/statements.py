@@ -13,12 +13,14 @@ from services.gateway.http.parameters import (
     SortKey,
     cursor_time,
 )
+from services.gateway.http.times import bound_of
 from services.gateway.reads.past import rows_at
 from services.gateway.reads.resources import Resource
+from services.gateway.several import holds_any
 from shared.kernel.rejections import Rejection
 
 Rare = Callable[[list[int]], list[int]]  # leaves out groups that tell little
-_EPOCH: Final = "'0001-01-01T00:00:00Z'::timestamptz"
+_EPOCH: Final = "'1970-01-01T00:00:00Z'::timestamptz"
 _LIKE_SPECIAL: Final = str.maketrans({"\\": "\\\\", "%": "\\%", "_": "\\_"})
 
 
@@ -73,18 +75,20 @@ def narrow(where: Where, resource: Resource, query: ListQuery) -> None:
     if resource.only is not None:
         where.conditions.append(f"({resource.only})")
     for name, values in query.filters:
-        field = resource.spec.field(name)
+        field = resource.spec.narrowing(name)
         if field is None:
             raise LookupError(name)
         where.conditions.append(_filter(where, name, field.kind, values))
 
 
 def _filter(where: Where, name: str, kind: FieldKind, values: tuple[FilterValue, ...]) -> str:
+    if (bound := bound_of(name)) is not None:
+        return f"{bound.field} {bound.sign} all({where.add(list(values))}::timestamptz[])"
+    if kind is FieldKind.AMONG:
+        return holds_any(name, where.add(list(values)))
     if kind is FieldKind.TEXT:
         patterns = [f"%{str(value).translate(_LIKE_SPECIAL)}%" for value in values]
         return f"{name} ilike any({where.add(patterns)}::text[])"
-    if kind is FieldKind.TIME:
-        raise LookupError(f"{name} is a time and has no filter")
     sql_type = "text" if kind is FieldKind.EXACT else kind.value
     if len(values) == 1:
         return f"{name} = {where.add(values[0])}::{sql_type}"

@@ -140,6 +140,7 @@ TABLE: Final[dict[str, Row]] = {
     "POST /v1/resource-groups/{key}/what-if": SUPERADMIN._replace(body={}),
     "POST /v1/sessions/simulate": Row("afaaaaa", {}),
     "GET /v1/sessions/{key}/stats": TENANT,
+    "GET /v1/sessions/statistics": EVERYBODY,
     "DELETE /v1/sessions/{key}": Row("afaahhh"),
     "POST /v1/sessions/{key}/restart": Row("afaahhh"),
     "GET /v1/sessions/{key}/logs": Row("afaahhh"),

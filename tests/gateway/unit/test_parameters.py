@@ -1,3 +1,4 @@
+from datetime import UTC, datetime
 from urllib.parse import quote, urlencode
 
 import pytest
@@ -24,6 +25,8 @@ SPEC = ListSpec(
         Field("is_main", FieldKind.FLAG),
         Field("size", FieldKind.NUMBER),
         Field("created_at", FieldKind.TIME, filterable=False),
+        Field("ended_at", FieldKind.TIME),
+        Field("agent", FieldKind.AMONG, sortable=False),
     )
 )
 
@@ -54,11 +57,31 @@ def test_a_repeated_filter_means_any_of_the_values():
     assert dict(found.filters) == {"role": ("user", "admin"), "is_main": (True,), "size": (7,)}
 
 
+def test_a_time_is_bounded_on_either_side_wherever_its_clock_stood():
+    query = "ended_from=2020-01-01T09:00:00%2B09:00&ended_to=2020-01-02T00:00:00Z"
+    assert dict(parse_list(SPEC, query).filters) == {
+        "ended_from": (datetime(2020, 1, 1, tzinfo=UTC),),
+        "ended_to": (datetime(2020, 1, 2, tzinfo=UTC),),
+    }
+
+
+def test_everything_that_narrows_a_list_is_named_to_whoever_misspells_it():
+    message = parse_list(SPEC, "nobody=x").errors[0].message
+    assert {"ended_from", "ended_to", "agent", "role"} <= set(message.replace(",", " ").split())
+    assert "created_from" not in message
+
+
 @pytest.mark.parametrize(
     ("query", "field", "code"),
     [
         ("emial=x", "emial", "unknown_parameter"),
         ("created_at=2020", "created_at", "unknown_parameter"),
+        ("created_from=2020-01-01T00:00:00Z", "created_from", "unknown_parameter"),
+        ("ended_at=2020-01-01T00:00:00Z", "ended_at", "unknown_parameter"),
+        ("ended_from=yesterday", "ended_from", "not_a_time"),
+        ("ended_to=2020-01-01T00:00:00Z&ended_to=2020", "ended_to", "not_a_time"),
+        ("email_from=2020-01-01T00:00:00Z", "email_from", "unknown_parameter"),
+        ("sort=agent", "sort", "unknown_field"),
         ("limit=0", "limit", "out_of_range"),
         ("limit=501", "limit", "out_of_range"),
         ("limit=ten", "limit", "not_a_number"),

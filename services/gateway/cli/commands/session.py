@@ -16,6 +16,11 @@ COMMANDS = "services.gateway.cli.commands"
         "logs": (f"{COMMANDS}.session_logs:logs", "Print what a session writes."),
         "restart": (f"{COMMANDS}.session_restart:restart", "Restart running sessions in place."),
         "stats": (f"{COMMANDS}.session_stats:stats", "Show what a session uses now."),
+        "statistics": (
+            f"{COMMANDS}.session_statistics:statistics",
+            "Count sessions, and what they waited and used.",
+        ),
+        "timeline": (f"{COMMANDS}.session_timeline:timeline", "Show what has happened to one."),
         "terminate": (f"{COMMANDS}.session_terminate:terminate", "End sessions."),
     },
 )

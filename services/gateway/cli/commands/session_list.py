@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from services.gateway.cli.api import cli_of, connect
+from services.gateway.cli.commands.session_narrowing import narrowed, narrowing, spans
 from services.gateway.cli.output import age, print_json, print_table, slots
 from services.gateway.cli.settings import json_option
 
@@ -14,31 +15,35 @@ LIVE = ("PENDING", "SCHEDULED", "PREPARING", "RUNNING", "RESTARTING", "TERMINATI
 @click.command("list")
 @click.option("--status", multiple=True, help="Only these statuses (PENDING, RUNNING …).")
 @click.option("--all", "everything", is_flag=True, help="Finished sessions too.")
-@click.option("--name", help="Only those whose name contains this.")
-@click.option("--group", "resource_group", help="Only those of this resource group.")
+@narrowing
+@spans
+@click.option("--sort", default="-created_at", show_default=True, help="By which fields.")
 @click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
 @json_option
 @click.pass_context
 def list_sessions(
     ctx: click.Context,
+    /,
     *,
     status: tuple[str, ...],
     everything: bool,
-    name: str | None,
-    resource_group: str | None,
+    sort: str,
     limit: int,
+    **given: Any,
 ) -> None:
-    """List sessions, the newest first; without --all only those that are not over."""
+    """List sessions, the newest first; without --all only those that are not over.
+
+    A repeated option means any of its values.
+    """
     cli = cli_of(ctx)
     wanted = [one.upper() for one in status] or (None if everything else list(LIVE))
     with connect(cli) as api:
         found = api.get(
             "/v1/sessions",
             status=wanted,
-            name=name,
-            resource_group=resource_group,
             limit=limit,
-            sort="-created_at",
+            sort=sort,
+            **narrowed(api, given),
         )
     if cli.as_json:
         print_json(found)
