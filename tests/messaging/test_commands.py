@@ -237,3 +237,26 @@ async def test_a_replica_that_stays_behind_is_said_to_be(nats: Client):
         server.follow(replica)
         reply = await CommandClient(nats, "gateway").send(COMMAND, meta=META, seen={"policies": 12})
     assert code(reply) == "behind"
+
+
+async def test_who_does_not_share_gets_every_command_whoever_else_is_there(nats: Client):
+    seen: list[str] = []
+
+    async def keep_silent(command: SetAgentSchedulable, _context: CommandContext) -> Accepted:
+        await asyncio.Event().wait()  # as one that was stopped
+        return ACCEPTED
+
+    async def note(command: SetAgentSchedulable, _context: CommandContext) -> Accepted:
+        seen.append(command.agent_id)
+        return ACCEPTED
+
+    client = CommandClient(nats, "gateway")
+    async with (
+        serving(nats, keep_silent, shares=False) as stopped,
+        serving(nats, note, shares=False),
+    ):
+        for number in range(20):
+            command = SetAgentSchedulable(agent_id=str(number), schedulable=True)
+            assert await client.send(command, meta=META) == ACCEPTED
+        await stopped.stop(0.1)
+    assert seen == [str(number) for number in range(20)]

@@ -1,13 +1,20 @@
-"""Recalculating usage, by a task: the scheduler compares its books with its log and the nodes."""
+"""Recalculating usage, by a task of two steps.
+
+The scheduler compares its books with its log and with the nodes; then the counters of the read
+models are compared with the sessions' rows.
+"""
 
 from typing import Any, Final
 
 import msgspec
 
+from services.gateway.actions.recount import recount
+from services.gateway.documents.usage import UsageResult
 from services.gateway.gateway import Gateway
 from services.gateway.task_table import HeldTask, NewTask, Piece
 from shared.contracts.base import Meta, ServiceName
-from shared.contracts.scheduler import RecalculateUsage, UsageDifference
+from shared.contracts.scheduler import RecalculateUsage
+from shared.contracts.scheduler.usage import DIFFERENCES_MAX
 from shared.eventlog.records import CommandKey
 
 KIND: Final = "usage.recalculate"
@@ -15,35 +22,34 @@ VISIBLE_TRIES: Final = 60
 _SERVICE: Final[ServiceName] = "scheduler"
 
 
-class UsageResult(msgspec.Struct, kw_only=True):
-    """What was otherwise than it should be: the first of them, and how many were corrected."""
-
-    differences: list[UsageDifference]
-    corrected: int
-
-
 async def begin(gateway: Gateway, owner: str, meta: Meta, key: CommandKey | None) -> str:
     """Begin to recalculate and return the task's id."""
     content = msgspec.json.encode(meta)
     return await gateway.tasks.begin(
-        NewTask(owner=owner, kind=KIND, total=1, unit="comparison", content=content, key=key)
+        NewTask(owner=owner, kind=KIND, total=2, unit="comparisons", content=content, key=key)
     )
 
 
 class RecalculationWork:
-    """Has usage recalculated in one piece; see `task_runner.Work`."""
+    """Has usage recalculated; see `task_runner.Work`."""
 
     action = "maintenance.recalculate-usage"
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
-    async def piece(self, task: HeldTask, _first: int) -> Piece:
-        """Have it done; raises Refused (503) while it goes on, and is asked again under its key."""
+    async def piece(self, task: HeldTask, first: int) -> Piece:
+        """Do one comparison; raises Refused (503) while the scheduler's goes on.
+
+        Asked again, the scheduler tells the same. What was wrong with the counters is told once.
+        """
+        if first:
+            found = await recount(self._gateway.reads.pool)
+            return _piece(UsageResult(differences=found[:DIFFERENCES_MAX], corrected=len(found)))
         meta = msgspec.json.decode(task.content, type=Meta)
         key = CommandKey(f"task:{task.task_id}", "")
         reply = await self._gateway.writes.submit(RecalculateUsage(), meta, key)
-        return Piece([{**reply.result, "position": reply.position}], [{}])
+        return _piece(msgspec.convert(reply.result, UsageResult))
 
     async def visible(self, _task: HeldTask, _done: int) -> None:
         """Wait until what was corrected can be read, or for long enough."""
@@ -54,9 +60,15 @@ class RecalculationWork:
 
 
 def result(units: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return what a recalculation came to; nothing when it did not come to its end."""
-    found = UsageResult(differences=[], corrected=0)
-    for unit in units:
-        found = msgspec.convert(unit, UsageResult)
-    rendered: dict[str, Any] = msgspec.to_builtins(found)
+    """Return what a recalculation came to, as far as it came."""
+    found = [msgspec.convert(unit, UsageResult) for unit in units]
+    whole = UsageResult(
+        differences=[difference for one in found for difference in one.differences],
+        corrected=sum(one.corrected for one in found),
+    )
+    rendered: dict[str, Any] = msgspec.to_builtins(whole)
     return rendered
+
+
+def _piece(found: UsageResult) -> Piece:
+    return Piece([msgspec.to_builtins(found)], [{}])

@@ -88,24 +88,43 @@ class Occupancy:
             )
 
     def _count(self, session: SessionDocument, how: Standing, sign: int) -> None:
-        if how.part != "nothing":
-            counts = self._held if how.part == "held" else self._waiting
-            amounts = _amounts(session.requested, sign)
-            for scope, key in charged(session):
-                _add(counts, scope, key, amounts)
-                _add(counts, scope, key, ((SESSIONS, sign),))
-        agents: set[str] = set()
-        for kernel, holds in zip(session.kernels, how.kernels, strict=True):
-            if holds is not None:
-                agent_id, devices = holds
-                agents.add(agent_id)
-                _add(self._held, "agent", agent_id, _amounts(kernel.requested, sign))
-                for slot, parts in devices.items():
-                    for device_id, text in parts.items():
-                        part = _amounts({slot: text}, sign)
-                        _add(self._held, "device", device_key(agent_id, device_id), part)
-        for agent_id in agents:
-            _add(self._held, "agent", agent_id, ((SESSIONS, sign),))
+        count(session, how, sign, self._held, self._waiting)
+
+
+def reckon(
+    sessions: Iterable[SessionDocument], held: dict[Counter, int], waiting: dict[Counter, int]
+) -> None:
+    """Add what these sessions hold and wait for."""
+    for session in sessions:
+        count(session, standing(session), 1, held, waiting)
+
+
+def count(
+    session: SessionDocument,
+    how: Standing,
+    sign: int,
+    held: dict[Counter, int],
+    waiting: dict[Counter, int],
+) -> None:
+    """Count a session in, or with the sign -1 out, as it stands."""
+    if how.part != "nothing":
+        counts = held if how.part == "held" else waiting
+        amounts = _amounts(session.requested, sign)
+        for scope, key in charged(session):
+            _add(counts, scope, key, amounts)
+            _add(counts, scope, key, ((SESSIONS, sign),))
+    agents: set[str] = set()
+    for kernel, holds in zip(session.kernels, how.kernels, strict=True):
+        if holds is not None:
+            agent_id, devices = holds
+            agents.add(agent_id)
+            _add(held, "agent", agent_id, _amounts(kernel.requested, sign))
+            for slot, parts in devices.items():
+                for device_id, text in parts.items():
+                    part = _amounts({slot: text}, sign)
+                    _add(held, "device", device_key(agent_id, device_id), part)
+    for agent_id in agents:
+        _add(held, "agent", agent_id, ((SESSIONS, sign),))
 
 
 def device_key(agent_id: str, device_id: str) -> str:

@@ -6,6 +6,7 @@ import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from services.gateway.actions.recount import recount
 from services.gateway.projections.sessions import SessionsProjection
 from shared.eventlog.pool import open_pool
 from shared.projections.generations import Generations
@@ -58,3 +59,16 @@ async def test_the_counters_are_what_all_sessions_add_up_to(pool, lives, seed, s
             left = left[size:]
     held, waiting = reckoned([item.event for item in events])
     assert await counted(pool) == (dict(held), dict(waiting))
+    # counted anew, nothing differs; what somebody has spoilt is told, and is as it was
+    assert await recount(pool) == []
+    if not held:
+        return
+    spoilt = chosen.choice(sorted(held))
+    await pool.execute(
+        "update occupancy set held = held + 1000 where (scope, id, slot) = ($1, $2, $3)", *spoilt
+    )
+    await pool.execute("insert into occupancy values ('user', 'nobody', 'cpu', 0, 2000)")
+    await pool.execute("delete from occupancy where (scope, id, slot) = ($1, $2, $3)", *min(held))
+    assert {one.kind for one in await recount(pool)} == {"shown-usage", "shown-pending"}
+    assert await counted(pool) == (dict(held), dict(waiting))
+    assert await recount(pool) == []
