@@ -157,7 +157,7 @@ class IdleWatch:
         return Ending(unused_from + timedelta(seconds=limit_s), "idle-timeout")
 
     def _use_ending(self, session: Session, now: datetime) -> Ending | None:
-        """Return when its use is judged and found too low; None as long as it is not."""
+        """Return when too little use ends it; None as long as what is known is enough."""
         window_s = idleness.window_limit_s(self.rules, session, self._policy_s(session))
         window = None if window_s is None else self._window(session, window_s)
         if window is None:
@@ -165,10 +165,9 @@ class IdleWatch:
         full_ms = window.full_at(_running(session), _ms(now))
         if full_ms is None:
             return None
-        judged_ms = max(full_ms, window.latest_ms)
-        if not idleness.is_below(self.rules, window.means(judged_ms)):
+        if not idleness.is_below(self.rules, window.means(window.latest_ms)):
             return None
-        return Ending(_moment(judged_ms), "idle-utilization")
+        return Ending(_moment(max(full_ms, window.latest_ms)), "idle-utilization")
 
     def _used_at(self, session: Session, started_at: datetime) -> datetime:
         """Return when a session was used last, as far as this leader can have been told."""

@@ -39,6 +39,8 @@ def session(number: int, name: str, status: str, **more) -> dict:
         "reason": None,
         "starts_at": None,
         "depends_on": [],
+        "designated_agents": [],
+        "shared_memory": None,
         "expires_at": None,
         "retries": 0,
         "estimated_start": None,

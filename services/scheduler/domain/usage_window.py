@@ -60,9 +60,9 @@ class UsageWindow:
         return since + self.window_s * 1000 if since else None
 
     def means(self, at_ms: int) -> dict[str, int]:
-        """Return the mean share of each resource in the window that ends at a time.
+        """Return the mean share of each resource in the window that ends at a time, rounded down.
 
-        That of a time to come is what it will be if no more samples come. Rounded down.
+        The time is that of the last sample or a later one.
         """
         first = at_ms // self._width_ms - BUCKETS + 1
         gone = range(self._newest - BUCKETS + 1, min(first, self._newest + 1))

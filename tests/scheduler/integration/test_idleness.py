@@ -126,7 +126,7 @@ async def test_who_is_not_measured_is_not_judged(idle):
     await idle.at(30)
     idle.measure("s1", 0)
     check = (await idle.checks("s1"))["utilization"]
-    assert check.remaining_s == 30
+    assert (check.remaining_s, check.ends_at) == (30, check.detail.judged_from)
     await idle.at(1000)
     assert idle.ends() == {}
     assert (await idle.checks("s1"))["utilization"].detail.judged_from is None

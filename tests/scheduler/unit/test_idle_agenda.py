@@ -136,9 +136,9 @@ class World:
         twin, now = self.told[key], self.now * 1000
         full = twin.full_at(["k"], now) if self.window_s(key) and twin.samples else None
         if full is not None:
-            judged = max(full, twin.samples[-1][1])
-            if is_below(self.rules, twin.means(judged)):
-                found.append((judged, "idle-utilization"))
+            latest = twin.samples[-1][1]
+            if is_below(self.rules, twin.means(latest)):
+                found.append((max(full, latest), "idle-utilization"))
         at, reason = min(found, default=(now + 1, ""))
         return reason if at <= now else None
 
