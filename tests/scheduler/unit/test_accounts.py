@@ -7,9 +7,14 @@ from services.scheduler.placement.accounts import Account
 from services.scheduler.placement.model import shape_of
 from services.scheduler.placement.parked import Parked
 
-SLOTS = ["cpu", "mem", "cuda.shares"]
-NEEDS = st.dictionaries(st.sampled_from(SLOTS), st.integers(1, 4)).map(
+SLOTS = ["cpu", "mem"]
+NEEDS = st.dictionaries(st.sampled_from(SLOTS), st.integers(1, 3), min_size=1).map(
     lambda found: tuple(sorted(found.items()))
+)
+LIMITS = st.tuples(
+    st.dictionaries(st.sampled_from(SLOTS), st.none() | st.integers(0, 9)),
+    st.sampled_from(["unlimited", "limited"]),
+    st.sampled_from([None, None, 0, 2, 3]),
 )
 STEPS = st.one_of(
     st.tuples(st.just("wait"), NEEDS),
@@ -18,14 +23,7 @@ STEPS = st.one_of(
     st.tuples(st.just("charge"), NEEDS),
     st.tuples(st.just("charge"), NEEDS),
     st.tuples(st.just("refund"), st.integers(0, 50)),
-    st.tuples(
-        st.just("limit"),
-        st.tuples(
-            st.dictionaries(st.sampled_from(SLOTS), st.none() | st.integers(0, 9)),
-            st.sampled_from(["unlimited", "limited"]),
-            st.sampled_from([None, None, 0, 2, 4]),
-        ),
-    ),
+    st.tuples(st.just("limit"), LIMITS),
 )
 
 
@@ -101,10 +99,11 @@ class World:
             assert self.account.admits(one.needs) != one.is_held
 
 
-@settings(max_examples=300, deadline=None)
-@given(st.lists(STEPS, max_size=40))
-def test_who_waits_knows_at_any_time_whether_a_limit_is_in_the_way(steps):
+@settings(max_examples=200, deadline=None)
+@given(LIMITS, st.lists(STEPS, min_size=8, max_size=40))
+def test_who_waits_knows_at_any_time_whether_a_limit_is_in_the_way(limits, steps):
     world = World()
+    world.limit(limits)
     for kind, argument in steps:
         getattr(world, kind)(argument)
         world.check()
@@ -112,6 +111,30 @@ def test_who_waits_knows_at_any_time_whether_a_limit_is_in_the_way(steps):
         one.leave()
     assert not world.account.held
     assert not world.account.stuck
+
+
+def test_who_asks_for_less_is_told_also_when_the_greediest_has_left_before():
+    world = World()
+    world.limit(({"cpu": 8}, "unlimited", None))
+    world.wait((("cpu", 7),))
+    world.wait((("cpu", 2),))
+    world.leave(0)
+    for _ in range(4):
+        world.charge((("cpu", 2),))
+        world.check()
+    assert world.waiting[0].is_held
+
+
+def test_who_waits_for_fewer_sessions_is_told_when_one_is_over():
+    world = World()
+    world.limit(({}, "unlimited", 2))
+    world.wait((("cpu", 1),))
+    for _ in range(2):
+        world.charge((("mem", 1),))
+        world.check()
+    assert world.waiting[0].is_held
+    world.refund(0)
+    world.check()
 
 
 REQUESTS = st.dictionaries(st.sampled_from(SLOTS), st.integers(1, 4))
