@@ -81,9 +81,10 @@ class Account:
             return True
         if self.max_sessions is not None and self.sessions >= self.max_sessions:
             return False
+        ceilings, otherwise, used = self._slots, self._otherwise, self.used
         for slot, amount in needs:
-            ceiling = self._slots.get(slot, self._otherwise)
-            if ceiling is not None and self.used.get(slot, 0) + amount > ceiling:
+            ceiling = ceilings.get(slot, otherwise)
+            if ceiling is not None and used.get(slot, 0) + amount > ceiling:
                 return False
         return True
 
