@@ -65,6 +65,8 @@ def test_who_gave_up_leaves_the_queue_unless_it_has_started_by_then():
     found = recording(*jobs, retries_to_skip=0)
     assert starts(found) == {"s1": 0.0, "s2": None, "s3": 100.0}
     assert starts(found, add_agents=1) == {"s1": 0.0, "s2": 1.0, "s3": 51.0}
+    early = job(1, 50.0, 10.0, 1, leaves_s=20.0)  # it gave up before its time had come
+    assert starts(recording(early)) == recorded(recording(early)) == {}
 
 
 def test_who_depends_on_others_begins_to_wait_when_they_have_ended_in_the_replay():
@@ -103,6 +105,8 @@ def test_limits_and_changes_of_the_group_hold_in_a_replay():
     jobs = [job(turn, 0.0, 10.0, 1, scopes=scopes) for turn in (1, 2, 3)]
     one_at_once = {"keypair:k": Ceiling({}, max_sessions=1), "keypair:other": Ceiling({})}
     assert starts(recording(*jobs), limits=one_at_once) == {"s1": 0.0, "s2": 10.0, "s3": 20.0}
+    before = held(1, -10.0, 40.0, 1, scopes=scopes)
+    assert starts(recording(before, jobs[1]), limits=one_at_once) == {"s1": -10.0, "s2": 30.0}
     closed = [(0.0, ResourceGroup(name=GROUP, is_active=False))]
     opened = (5.0, ResourceGroup(name=GROUP))
     found = recording(*jobs)._replace(groups=(*closed, opened))
