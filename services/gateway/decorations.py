@@ -43,8 +43,8 @@ class Decorations:
 
     async def sessions(self, found: Found) -> list[str]:
         """Add each session's place in its queue and why it waits, or when it has to end."""
-        running = [key for key, text in found if _RUNNING in text]
-        ends = await deadlines_of(self._pool, running)
+        alive = [key for key, text in found if _RUNNING in text or _PENDING in text]
+        ends = await deadlines_of(self._pool, alive)
         return [
             extend(text, {**self._place(key, text), "expires_at": ends.get(key)})
             for key, text in found

@@ -9,11 +9,12 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
-from services.scheduler.domain.deadlines import HANG_TIMEOUT_S, due_at
+from services.scheduler.domain.deadlines import HANG_TIMEOUT_S, Lifetime, due_at
 from services.scheduler.domain.idleness import Ending, IdleRules
 from services.scheduler.domain.scopes import keypair_scope
 from services.scheduler.domain.session import Session
 from services.scheduler.idle_watch import IdleWatch
+from services.scheduler.lifetimes import Lifetimes
 from shared.contracts.kernels import EndReason, KernelUsage
 
 SLACK: Final = 1024
@@ -49,7 +50,7 @@ class Agenda:
         self._planned: dict[str, datetime] = {}
         self._heap: list[tuple[datetime, str]] = []
         self._pending_s: dict[str, int | None] = {}
-        self._lifetimes: dict[str, int | None] = {}
+        self._lifetimes = Lifetimes()
         self._running: dict[str, set[str]] = {}
         self._scopes: dict[str, str] = {}
         self._now = LONG_AGO
@@ -74,6 +75,7 @@ class Agenda:
             self._first_ran.setdefault(session_id, self._since[session_id])
         self._since[session_id] = at
         self._now = max(self._now, at)
+        self._lifetimes.entered(session, at)
         if session.status == "RUNNING":
             self._count_in(session)
         else:
@@ -89,6 +91,7 @@ class Agenda:
         """Forget a session that is over."""
         session_id = session.session_id
         self.idle.forget(session_id)
+        self._lifetimes.closed(session)
         self._count_out(session_id)
         self._since.pop(session_id, None)
         self._first_ran.pop(session_id, None)
@@ -108,12 +111,11 @@ class Agenda:
         for session_id in waiting:
             self._plan(session_id)
 
-    def set_lifetime(self, scope: str, lifetime_s: int | None) -> None:
-        """Take over how long sessions of a keypair may run, for those that run now as well."""
-        if self._lifetimes.get(scope) == lifetime_s:
+    def set_lifetime(self, scope: str, lifetime: Lifetime) -> None:
+        """Take over how long sessions of a keypair may live, for those that are there as well."""
+        if not self._lifetimes.set(scope, lifetime):
             return
-        self._lifetimes[scope] = lifetime_s
-        for session_id in self._running.get(scope, ()):
+        for session_id in (*self._running.get(scope, ()), *self._lifetimes.waiting(scope)):
             self._plan(session_id)
 
     def set_idle_timeout(self, scope: str, timeout_s: int | None) -> None:
@@ -140,8 +142,9 @@ class Agenda:
         return self._since.get(session_id) if session_id in self._scopes else None
 
     def lifetime_of(self, session_id: str) -> tuple[datetime, int] | None:
-        """Return when the lifetime of a running session is over, and how long it is, if it is."""
-        ending, limit_s = self._lifetime_ending(session_id), self._lifetime_s(session_id)
+        """Return when the lifetime of a session is over, and how long it is, if it has an end."""
+        ending = self._lifetime_ending(session_id)
+        limit_s = self._lifetimes.of(self._sessions[session_id]).seconds if ending else None
         return None if ending is None or limit_s is None else (ending.at, limit_s)
 
     def take(self, now: datetime) -> Due | None:
@@ -181,30 +184,27 @@ class Agenda:
         if since is None:
             return None
         session = self._sessions[session_id]
+        endings = [self._lifetime_ending(session_id)]
         if session.status == "RUNNING":
-            endings = (
-                self._lifetime_ending(session_id),
-                self.idle.ending(session, since, self._now),
-            )
-            return min(
-                (one for one in endings if one is not None), default=None, key=lambda one: one.at
-            )
-        patience_s: float | None = self._hang_timeout_s
-        if session.status == "PENDING":
-            patience_s = self._pending_s.get(session.request.resource_group)
-        at = due_at(session, since, patience_s)
-        return None if at is None else Ending(at, None)
+            endings.append(self.idle.ending(session, since, self._now))
+        else:
+            patience_s: float | None = self._hang_timeout_s
+            if session.status == "PENDING":
+                patience_s = self._pending_s.get(session.request.resource_group)
+            at = due_at(session, since, patience_s)
+            endings.append(None if at is None else Ending(at, None))
+        known = (one for one in endings if one is not None)
+        return min(known, default=None, key=lambda one: one.at)
 
     def _lifetime_ending(self, session_id: str) -> Ending | None:
-        since = self.running_since(session_id)
-        if since is None:
+        session = self._sessions.get(session_id)
+        if session is None:
             return None
-        since = self._first_ran.get(session_id, since)
-        at = due_at(self._sessions[session_id], since, self._lifetime_s(session_id))
+        started_at = self.running_since(session_id)
+        if started_at is not None:
+            started_at = self._first_ran.get(session_id, started_at)
+        at = self._lifetimes.end_of(session, started_at)
         return None if at is None else Ending(at, "idle-session-lifetime")
-
-    def _lifetime_s(self, session_id: str) -> int | None:
-        return self._lifetimes.get(self._scopes.get(session_id, ""))
 
     def _count_in(self, session: Session) -> None:
         """Keep who runs under which keypair, so that a changed policy finds them."""

@@ -15,7 +15,7 @@ import msgspec
 from services.scheduler.agenda import Agenda
 from services.scheduler.domain import resource_group as groups
 from services.scheduler.domain import session as sessions
-from services.scheduler.domain.deadlines import HANG_TIMEOUT_S
+from services.scheduler.domain.deadlines import HANG_TIMEOUT_S, Lifetime
 from services.scheduler.domain.resource_group import ResourceGroup
 from services.scheduler.domain.scopes import Ceiling
 from services.scheduler.domain.session import Kernel, Session, SessionFact
@@ -123,7 +123,7 @@ class Books:
     def set_limits(self, scope: str, ceiling: Ceiling) -> None:
         """Take over what a scope may hold from now on; who holds more keeps it."""
         self.ledgers.set_limits(scope, ceiling.slots, ceiling.default, ceiling.max_sessions)
-        self.agenda.set_lifetime(scope, ceiling.lifetime_s)
+        self.agenda.set_lifetime(scope, Lifetime(ceiling.lifetime_s, ceiling.lifetime_base))
         self.agenda.set_idle_timeout(scope, ceiling.idle_timeout_s)
 
     def set_defaults(self, defaults: groups.Defaults) -> None:

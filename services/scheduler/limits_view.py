@@ -65,6 +65,7 @@ class LimitsView:
             limits.max_concurrent_sessions,
             limits.max_session_lifetime,
             limits.idle_timeout,
+            limits.lifetime_base,
         )
 
     def scopes(self) -> Iterator[str]:

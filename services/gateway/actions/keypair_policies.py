@@ -23,6 +23,7 @@ from shared.contracts.policies import (
     ChangeKeypairPolicy,
     CreateKeypairPolicy,
     DeletePolicy,
+    LifetimeBase,
     Unspecified,
 )
 from shared.eventlog.records import CommandKey
@@ -36,7 +37,8 @@ PENDING_SLOTS: Final = "max_pending_session_resource_slots"
 class CreateKeypairPolicyBody(Body, frozen=True, kw_only=True):
     """A new keypair policy; its name is its identity for ever. What is absent is unlimited.
 
-    As the default it takes the place of the one that was.
+    As the default it takes the place of the one that was. `max_session_lifetime` counts from the
+    start of a session, or with `lifetime_base` `created` while it waits as well.
     """
 
     name: str
@@ -44,6 +46,7 @@ class CreateKeypairPolicyBody(Body, frozen=True, kw_only=True):
     default_for_unspecified: Unspecified = "unlimited"
     total_resource_slots: RawLimits = {}
     max_session_lifetime: int | None = None
+    lifetime_base: LifetimeBase = "started"
     max_concurrent_sessions: int | None = None
     max_pending_session_count: int | None = None
     max_pending_session_resource_slots: RawLimits = {}
@@ -64,6 +67,7 @@ class PatchKeypairPolicyBody(Body, frozen=True, kw_only=True):
     default_for_unspecified: Unspecified | UnsetType = UNSET
     total_resource_slots: RawLimits | UnsetType | None = UNSET
     max_session_lifetime: int | UnsetType | None = UNSET
+    lifetime_base: LifetimeBase | UnsetType = UNSET
     max_concurrent_sessions: int | UnsetType | None = UNSET
     max_pending_session_count: int | UnsetType | None = UNSET
     max_pending_session_resource_slots: RawLimits | UnsetType | None = UNSET
@@ -84,6 +88,7 @@ async def create_keypair_policy(
         default_for_unspecified=body.default_for_unspecified,
         total_resource_slots=limits_of(body.total_resource_slots),
         max_session_lifetime=body.max_session_lifetime,
+        lifetime_base=body.lifetime_base,
         max_concurrent_sessions=body.max_concurrent_sessions,
         max_pending_session_count=body.max_pending_session_count,
         max_pending_session_resource_slots=limits_of(
@@ -122,6 +127,7 @@ def keypair_policy_change(
         default_for_unspecified=body.default_for_unspecified,
         total_resource_slots=_merged(found, TOTAL, body.total_resource_slots),
         max_session_lifetime=body.max_session_lifetime,
+        lifetime_base=body.lifetime_base,
         max_concurrent_sessions=body.max_concurrent_sessions,
         max_pending_session_count=body.max_pending_session_count,
         max_pending_session_resource_slots=_merged(

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import msgspec
 
-from shared.contracts.policies import Unspecified
+from shared.contracts.policies import LifetimeBase, Unspecified
 
 
 class KeypairPolicyDocument(msgspec.Struct, kw_only=True):
@@ -16,6 +16,7 @@ class KeypairPolicyDocument(msgspec.Struct, kw_only=True):
     default_for_unspecified: Unspecified
     max_containers_per_session: int | None
     max_session_lifetime: int | None
+    lifetime_base: LifetimeBase
     max_pending_session_count: int | None
     max_pending_session_resource_slots: dict[str, str | None]
     max_concurrent_sessions: int | None

@@ -61,6 +61,7 @@ def keypair_policy(event: KeypairPolicyCreated, at: datetime) -> KeypairPolicyDo
         default_for_unspecified=event.default_for_unspecified,
         max_containers_per_session=event.max_containers_per_session,
         max_session_lifetime=event.max_session_lifetime,
+        lifetime_base=event.lifetime_base,
         max_pending_session_count=event.max_pending_session_count,
         max_pending_session_resource_slots=render_limits(event.max_pending_session_resource_slots),
         max_concurrent_sessions=event.max_concurrent_sessions,

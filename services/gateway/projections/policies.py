@@ -31,7 +31,7 @@ class PoliciesProjection:
     """Folds the policies service's events."""
 
     name = "policies"
-    version = 2
+    version = 3
     sources = ("policies",)
     tables = (
         "keypair_policies",

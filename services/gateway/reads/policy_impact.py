@@ -30,7 +30,8 @@ UNSPECIFIED: Final = "default_for_unspecified"
 # their use is not known yet; what the other kinds of policies limit is not known either
 _UNMEASURED: Final = frozenset({"allowed_hosts", "idle_timeout", "max_concurrent_sftp_sessions"})
 _NO_LIMITS: Final = frozenset({"name", "is_default", UNSPECIFIED, "check_only"})
-_PER_SESSION: Final = ("max_containers_per_session", "max_priority", "max_session_lifetime")
+LIFETIME: Final = "max_session_lifetime"
+_PER_SESSION: Final = ("max_containers_per_session", "max_priority", LIFETIME)
 _OVER: Final = f"""
     with bound as materialized (select id, user_id from keypairs where resource_policy = $1),
     ceilings(field, slot, of_waiting, most) as
@@ -41,8 +42,9 @@ _OVER: Final = f"""
     living as (
         select s.id, s.name, s.user_id, s.status, s.priority,
                (s.doc::json->>'cluster_size')::bigint as size,
-               extract(epoch from $7::timestamptz
-                   - (s.doc::json->'times'->>'started_at')::timestamptz)::bigint as age_s
+               extract(epoch from $7::timestamptz - case when $9 then greatest(s.created_at,
+                   (s.doc::json->>'starts_at')::timestamptz)
+                   else (s.doc::json->'times'->>'started_at')::timestamptz end)::bigint as age_s
           from sessions s join bound b on b.id = s.access_key
          where s.status = any($8::text[])),
     measured(type, id, name, user_id, field, slot, used, most) as (
@@ -116,6 +118,7 @@ async def _over(
         _named_slots(before, change),
         now,
         LIVING,
+        _after_field(before, change, "lifetime_base") == "created",
     )
     return rows
 
@@ -129,6 +132,8 @@ def _ceilings(before: Mapping[str, Any], change: ChangeKeypairPolicy) -> Iterato
         yield from _of_slots(PENDING_SLOTS, waiting)
     for field in (CONCURRENT, PENDING, *_PER_SESSION):
         most = getattr(change, field)
+        if field == LIFETIME and change.lifetime_base is not UNSET:
+            most = _after_field(before, change, field)
         if isinstance(most, int):
             slot = None if field in _PER_SESSION else SESSIONS
             yield _Ceiling(field, slot, field == PENDING, most)
@@ -146,6 +151,11 @@ def _touches_totals(change: ChangeKeypairPolicy) -> bool:
 
 def _after(before: Mapping[str, Any], field: str, limits: Limits | UnsetType) -> Limits:
     return limits_of(before[field]) if isinstance(limits, UnsetType) else limits
+
+
+def _after_field(before: Mapping[str, Any], change: ChangeKeypairPolicy, field: str) -> Any:
+    value = getattr(change, field)
+    return before[field] if value is UNSET else value
 
 
 def _named_slots(before: Mapping[str, Any], change: ChangeKeypairPolicy) -> list[str] | None:

@@ -5,17 +5,25 @@ Every state but the last has an end: nothing is stuck for ever because somebody 
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from services.scheduler.domain import session_rules
 from services.scheduler.domain.session import Session
 from services.scheduler.domain.session_rules import Events
 from shared.contracts.kernels import EndReason
+from shared.contracts.policies import LifetimeBase
 from shared.contracts.scheduler import SessionCancelled, SessionTerminating
 
 HANG_TIMEOUT_S: Final = 1800.0
 STOPPING_MAX_S: Final = 600.0
 _FAR: Final = timedelta(days=36_500)
+
+
+class Lifetime(NamedTuple):
+    """How long sessions may live, None and 0 for ever, and what that counts from."""
+
+    seconds: int | None = None
+    base: LifetimeBase = "started"
 
 
 def is_limited(session: Session) -> bool:
@@ -25,6 +33,8 @@ def is_limited(session: Session) -> bool:
 
 def due_at(session: Session, since: datetime, patience_s: float | None) -> datetime | None:
     """Return when a session that is what it is `since` then is overdue; None is never.
+
+    While it runs only its lifetime counts, or what it is used for.
 
     `patience_s` is how long it may be what it is; None and 0 are for ever. How long it may take to
     end is not for others to say.
@@ -36,8 +46,6 @@ def due_at(session: Session, since: datetime, patience_s: float | None) -> datet
             return _after(begin, patience_s)
         case "SCHEDULED" | "PREPARING":
             return _after(since, patience_s)
-        case "RUNNING":
-            return _after(since, patience_s) if is_limited(session) else None
         case "TERMINATING":
             grace_s = session.ending.grace_s if session.ending else 0
             return _after(since, grace_s + STOPPING_MAX_S)
@@ -48,6 +56,28 @@ def due_at(session: Session, since: datetime, patience_s: float | None) -> datet
             return None
 
 
+def lifetime_end(
+    session: Session,
+    lifetime: Lifetime,
+    created_at: datetime | None,
+    started_at: datetime | None,
+) -> datetime | None:
+    """Return when the lifetime of a session is over; None is never.
+
+    Counted from the creation, or from the moment that it asked to start at if that is later, it
+    goes on while the session waits; counted from the start, while it runs (`started_at`) only.
+    """
+    if not is_limited(session) or session.status not in {"PENDING", "RUNNING"}:
+        return None
+    begin = created_at if lifetime.base == "created" else started_at
+    if begin is None:
+        return None
+    starts_at = session.request.starts_at
+    if lifetime.base == "created" and starts_at is not None:
+        begin = max(begin, starts_at)
+    return _after(begin, lifetime.seconds)
+
+
 def overdue(
     session: Session,
     at: datetime,
@@ -56,7 +86,8 @@ def overdue(
 ) -> Events:
     """Return what becomes of a session that has stayed what it is for too long.
 
-    One that waits is cancelled and one that runs is stopped, gently, for the reason given. One that
+    One that waits is cancelled and one that runs is stopped, gently, for the reason given (else for
+    having waited, or lived, for too long). One that
     does not come up is stopped at once, and what is on agents that can't be asked is given up; one
     that does not end, be it to start anew, is given up altogether, so that its resources are free
     for others.
@@ -64,7 +95,7 @@ def overdue(
     session_id = session.session_id
     match session.status:
         case "PENDING":
-            return (SessionCancelled(session_id=session_id, reason="pending-timeout"),)
+            return (SessionCancelled(session_id=session_id, reason=reason or "pending-timeout"),)
         case "RUNNING":
             why = reason or "idle-session-lifetime"
             return (SessionTerminating(session_id=session_id, reason=why),)

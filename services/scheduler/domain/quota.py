@@ -10,6 +10,7 @@ from shared.contracts.policies import (
     KeypairPolicyChanged,
     KeypairPolicyCreated,
     KeypairPolicyDeleted,
+    LifetimeBase,
     Unspecified,
 )
 from shared.contracts.scheduler import EnqueueSession, Violation
@@ -32,6 +33,7 @@ class KeypairLimits(msgspec.Struct, frozen=True, kw_only=True):
     max_containers_per_session: int | None = None
     max_priority: int | None = None
     max_session_lifetime: int | None = None
+    lifetime_base: LifetimeBase = "started"
     idle_timeout: int | None = None
 
 

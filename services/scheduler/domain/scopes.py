@@ -3,12 +3,12 @@
 from typing import Final, NamedTuple
 
 from shared.contracts.base import Limits
-from shared.contracts.policies import Unspecified
+from shared.contracts.policies import LifetimeBase, Unspecified
 from shared.contracts.scheduler import SessionEnqueued
 
 
 class Ceiling(NamedTuple):
-    """What a scope may hold at once, and for how long each session; null is unlimited.
+    """What a scope may hold at once, and how long each session may live; null is unlimited.
 
     A null `idle_timeout_s` leaves it to the settings how long a session may be idle; 0 is for ever.
     """
@@ -18,6 +18,7 @@ class Ceiling(NamedTuple):
     max_sessions: int | None = None
     lifetime_s: int | None = None
     idle_timeout_s: int | None = None
+    lifetime_base: LifetimeBase = "started"
 
 
 # a keypair whose policy has not been heard of yet starts nothing: its limits are not known

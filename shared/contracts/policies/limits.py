@@ -7,11 +7,15 @@ from msgspec import UNSET, UnsetType
 from shared.contracts.base import Command, Event, Limits
 
 Unspecified = Literal["limited", "unlimited"]
+LifetimeBase = Literal["created", "started"]
 PolicyKind = Literal["keypair", "user", "project"]
 
 
 class KeypairPolicyCreated(Event, frozen=True, tag="KeypairPolicyCreated"):
-    """Limits for whoever works with a keypair; null is unlimited everywhere."""
+    """Limits for whoever works with a keypair; null is unlimited everywhere.
+
+    `max_session_lifetime` counts from a session's creation or from its start (`lifetime_base`).
+    """
 
     AGGREGATE: ClassVar[str] = "keypair-policy"
     name: str
@@ -19,6 +23,7 @@ class KeypairPolicyCreated(Event, frozen=True, tag="KeypairPolicyCreated"):
     default_for_unspecified: Unspecified = "unlimited"
     total_resource_slots: Limits = {}
     max_session_lifetime: int | None = None
+    lifetime_base: LifetimeBase = "started"
     max_concurrent_sessions: int | None = None
     max_pending_session_count: int | None = None
     max_pending_session_resource_slots: Limits = {}
@@ -45,6 +50,7 @@ class KeypairPolicyChanged(Event, frozen=True, tag="KeypairPolicyChanged"):
     default_for_unspecified: Unspecified | UnsetType = UNSET
     total_resource_slots: Limits | UnsetType = UNSET
     max_session_lifetime: int | UnsetType | None = UNSET
+    lifetime_base: LifetimeBase | UnsetType = UNSET
     max_concurrent_sessions: int | UnsetType | None = UNSET
     max_pending_session_count: int | UnsetType | None = UNSET
     max_pending_session_resource_slots: Limits | UnsetType = UNSET
@@ -162,6 +168,7 @@ class CreateKeypairPolicy(Command, frozen=True, tag="CreateKeypairPolicy"):
     default_for_unspecified: Unspecified = "unlimited"
     total_resource_slots: Limits = {}
     max_session_lifetime: int | None = None
+    lifetime_base: LifetimeBase = "started"
     max_concurrent_sessions: int | None = None
     max_pending_session_count: int | None = None
     max_pending_session_resource_slots: Limits = {}
@@ -185,6 +192,7 @@ class ChangeKeypairPolicy(Command, frozen=True, tag="ChangeKeypairPolicy"):
     default_for_unspecified: Unspecified | UnsetType = UNSET
     total_resource_slots: Limits | UnsetType = UNSET
     max_session_lifetime: int | UnsetType | None = UNSET
+    lifetime_base: LifetimeBase | UnsetType = UNSET
     max_concurrent_sessions: int | UnsetType | None = UNSET
     max_pending_session_count: int | UnsetType | None = UNSET
     max_pending_session_resource_slots: Limits | UnsetType = UNSET

@@ -14,6 +14,7 @@ GIVEN = {
         "default_for_unspecified": "limited",
         "total_resource_slots": {"cpu": 2, "mem": "4g", "cuda.shares": "0.5"},
         "max_session_lifetime": 3600,
+        "lifetime_base": "created",
         "max_concurrent_sessions": 3,
         "max_pending_session_count": 4,
         "max_pending_session_resource_slots": {"cpu": None},

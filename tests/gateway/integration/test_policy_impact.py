@@ -25,6 +25,7 @@ SESSIONS = Tables(SessionsProjection.tables, 1)
 KEYS = {"AK1": "u1-main", "AK2": "u2-main", None: None}
 SLOTS = ("cpu", "mem", "cuda.shares")
 BEFORE = {
+    "lifetime_base": "started",
     "name": "default",
     "default_for_unspecified": "unlimited",
     "total_resource_slots": {"cpu": "1"},
@@ -149,6 +150,13 @@ async def test_sessions_are_found_by_their_size_their_priority_and_their_age(rea
         ("running", "max_session_lifetime", 100, 40),
     ]
     assert {item.user_id for item in found.exceeding} == {"u1"}
+    before = {**BEFORE, "max_session_lifetime": 60, "lifetime_base": "started"}
+    waited_too = ChangeKeypairPolicy(name="default", lifetime_base="created")
+    found = await policy_impact(reads, "keypair", before, waited_too, now)
+    assert {(item.name, item.field, item.used) for item in found.exceeding} == {
+        ("waiting", "max_session_lifetime", 107),
+        ("running", "max_session_lifetime", 106),
+    }
 
 
 async def asked(admin, kind, name, patch):

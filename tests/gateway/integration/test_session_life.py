@@ -146,6 +146,27 @@ async def test_the_pending_timeout_of_the_group_counts_from_the_time_to_start(ad
     await client.delete(f"/v1/sessions/{waiting['id']}")
 
 
+async def test_a_lifetime_from_the_creation_is_shown_while_a_session_waits_and_ends_it(
+    admin, person, policy
+):
+    client = person[1]
+    session = await made(client, starts_at=LATER)
+    lifetime = {"max_session_lifetime": 3600, "lifetime_base": "created"}
+    changed = await admin.patch(policy, json=lifetime)
+    assert changed.json()["lifetime_base"] == "created", changed.text
+    begins = datetime.fromisoformat(session["starts_at"])
+    shown = datetime.fromisoformat((await get(client, session["id"]))["expires_at"])
+    assert shown - begins == timedelta(hours=1)
+    blocked = await made(client, depends_on=[session["name"]])
+    shown = datetime.fromisoformat((await get(client, blocked["id"]))["expires_at"])
+    assert shown - datetime.fromisoformat(blocked["created_at"]) == timedelta(hours=1)
+    await admin.patch(policy, json={"max_session_lifetime": 1})
+    await becomes(client, blocked, status="CANCELLED", status_info="idle-session-lifetime")
+    await admin.patch(policy, json={"lifetime_base": "started"})
+    assert (await get(client, session["id"]))["expires_at"] is None
+    assert (await client.delete(f"/v1/sessions/{session['id']}")).status_code == 204
+
+
 async def test_a_running_session_shows_when_its_lifetime_is_over_and_ends_then(
     stack, admin, person, policy
 ):

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest_asyncio
 
 from services.scheduler.agenda import Agenda
+from services.scheduler.domain.deadlines import Lifetime
 from services.scheduler.domain.idleness import IdleRules
 from services.scheduler.domain.scopes import keypair_scope
 from services.scheduler.remaining import checks_of
@@ -141,7 +142,7 @@ async def test_who_is_not_measured_is_not_judged(idle):
 
 async def test_the_lifetime_is_told_with_the_checks_and_the_first_to_come_counts(idle):
     idle.agenda.set_idle_rules(IdleRules(network_timeout_s=200))
-    idle.agenda.set_lifetime(SCOPE, 100)
+    idle.agenda.set_lifetime(SCOPE, Lifetime(100))
     await idle.run("s1")
     await idle.at(40)
     found = await idle.checks("s1")

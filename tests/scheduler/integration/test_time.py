@@ -181,6 +181,22 @@ async def test_a_lifetime_counts_from_the_start_and_ends_gently(timed):
     assert gone.reason == over.reason == "idle-session-lifetime"
 
 
+async def test_a_lifetime_from_the_creation_goes_on_while_a_session_waits(timed):
+    ceiling = Ceiling({}, lifetime_s=100, lifetime_base="created")
+    timed.writer.books.set_limits(keypair_scope("AK"), ceiling)
+    await timed.enqueue("ran", access_key="AK")
+    whole = {"cpu": 4000}
+    await timed.enqueue("waits", access_key="AK", requested=whole)
+    await timed.enqueue("later", access_key="AK", starts_at=timed.from_start(60))
+    await timed.enqueue("service", access_key="AK", session_type="inference", requested=whole)
+    await timed.at(99)
+    await timed.seen("ran", "running")
+    assert timed.ends() == {}
+    await timed.at(100)
+    assert timed.ends() == {"ran": "idle-session-lifetime", "waits": "idle-session-lifetime"}
+    await timed.seen("ran", "terminated", exit_code=143, reason="user-requested")
+
+
 async def test_a_changed_lifetime_counts_at_once_for_what_runs(timed):
     scope = keypair_scope("AK")
     timed.writer.books.set_limits(scope, Ceiling({}))

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.scheduler.agenda import Agenda
-from services.scheduler.domain.deadlines import due_at
+from services.scheduler.domain.deadlines import Lifetime, due_at
 from services.scheduler.domain.scopes import keypair_scope
 from services.scheduler.domain.session import evolve
 from shared.contracts.scheduler import (
@@ -22,6 +22,7 @@ from tests.scheduler.unit.sessions import START, enqueued
 
 HANG_S = 25
 LIMIT = st.sampled_from([None, 0, 3, 10, 20, 45])
+BASE = st.sampled_from(["created", "started"])
 SECONDS = st.integers(0, 30)
 WHICH = st.integers(0, 3)
 STEP = st.one_of(
@@ -30,7 +31,7 @@ STEP = st.one_of(
     st.tuples(st.just("end"), WHICH, st.none()),
     st.tuples(st.just("restart"), WHICH, st.none()),
     st.tuples(st.just("pending"), WHICH, LIMIT),
-    st.tuples(st.just("lifetime"), WHICH, LIMIT),
+    st.tuples(st.just("lifetime"), WHICH, st.builds(Lifetime, LIMIT, BASE)),
     st.tuples(st.just("time"), WHICH, SECONDS),
 )
 
@@ -60,6 +61,7 @@ class World:
         self.first_ran = {}
         self.pending = {}
         self.lifetime = {}
+        self.born = {}
         self.agenda = Agenda(self.sessions, HANG_S)
         self.now = 0
         self.count = 0
@@ -111,6 +113,7 @@ class World:
                 self.sessions[event.session_id] = evolve(None, event)
                 if value:
                     self.held[event.session_id] = self.now + value
+                self.born[event.session_id] = self.now + (value or 0)
                 self.entered(event.session_id)
             case "advance" if session and (event := next_event(session)):
                 self.become(event)
@@ -137,14 +140,26 @@ class World:
         begin = {key for key, at in self.held.items() if at <= self.now}
         over = set()
         for key, session in self.sessions.items():
-            patience_s = {
-                "PENDING": self.pending.get(session.request.resource_group),
-                "RUNNING": self.lifetime.get(session.request.access_key),
-            }.get(session.status, HANG_S)
+            patience_s = HANG_S
+            if session.status == "PENDING":
+                patience_s = self.pending.get(session.request.resource_group)
             due = due_at(session, self.moment(self.since[key]), patience_s)
             if due is not None and due <= self.moment(self.now):
                 over.add(key)
+            if self.has_lived_long_enough(session):
+                over.add(key)
         return begin, over
+
+    def has_lived_long_enough(self, session):
+        lifetime = self.lifetime.get(session.request.access_key)
+        if lifetime is None or not lifetime.seconds or session.request.session_type == "inference":
+            return False
+        since = self.since[session.session_id]
+        counted = {"RUNNING"}
+        if lifetime.base == "created":
+            since = self.born[session.session_id]
+            counted = {"RUNNING", "PENDING"}
+        return session.status in counted and since + lifetime.seconds <= self.now
 
     def taken(self):
         begin, over = set(), set()

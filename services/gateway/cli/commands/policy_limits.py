@@ -91,6 +91,12 @@ _KEYPAIR_OPTIONS: Final = (
         help="What holds for slots that are not named: none of them, or as much as there is.",
     ),
     click.option(
+        "--lifetime-base",
+        "lifetime_base",
+        type=click.Choice(["created", "started"]),
+        help="What a session's lifetime counts from; waiting counts from its creation.",
+    ),
+    click.option(
         "--host",
         "allowed_hosts",
         multiple=True,
@@ -161,6 +167,7 @@ def fields_of(kind: str, found: Mapping[str, Any]) -> list[tuple[str, object]]:
             ("resources", limits(found[SLOTS[0]])),
             ("resources not named", found["default_for_unspecified"]),
             ("resources of those waiting", limits(found[SLOTS[1]])),
+            ("lifetime counts from", found["lifetime_base"]),
             ("storage hosts", "; ".join(f"{host}: {', '.join(names)}" for host, names in hosts)),
         ]
     shown = [
