@@ -117,6 +117,8 @@ def test_a_running_session_is_restarted_in_place_with_a_new_process_and_a_new_lo
     assert after["kernels"][0]["id"] != before["kernels"][0]["id"]
     assert after["times"]["started_at"] == before["times"]["started_at"]
     assert "RESTARTING" in after["status_history"]
+    told = [item["type"] for item in read(client, f"{path}/timeline?limit=100")["items"]]
+    assert {"SessionRestarting", "SessionRestarted"} <= set(told)
     assert eventually("it has written anew", log) != first
     assert client.delete(f"{path}?forced=true").status_code in {202, 204}
     wait_status(client, made["id"], ENDED)
