@@ -47,6 +47,7 @@ from services.gateway.task_table import TaskTable
 from services.gateway.tasks import Tasks
 from services.gateway.telemetry.activity import SessionUse
 from services.gateway.telemetry.loads import AgentLoads
+from services.gateway.telemetry.queue_order import QueueOrder
 from services.gateway.telemetry.queues import Queues
 from services.gateway.telemetry.usages import SessionUsages
 from services.gateway.writes import Writes
@@ -154,6 +155,7 @@ def _parts(
         loads=loads,
         queues=queues,
         usages=SessionUsages(clock),
+        queue_order=QueueOrder(queues, runtime.query_client),
         live=live,
         logs=KernelLogs(runtime.query_client),
         replays=Replays(runtime.query_client),

@@ -52,7 +52,7 @@ class Decorations:
 
     def _place(self, key: str, text: str) -> dict[str, Any]:
         place = self._queues.place(key) if _PENDING in text else None
-        return NO_PLACE if place is None else place.members()
+        return NO_PLACE if place is None else place.members(self._clock.now())
 
     async def agents(self, found: Found) -> list[str]:
         """Add what is handed out of each agent, and what its machine does now."""

@@ -20,6 +20,7 @@ from services.gateway.system import System
 from services.gateway.tasks import Tasks
 from services.gateway.telemetry.activity import SessionUse
 from services.gateway.telemetry.loads import AgentLoads
+from services.gateway.telemetry.queue_order import QueueOrder
 from services.gateway.telemetry.queues import Queues
 from services.gateway.telemetry.usages import SessionUsages
 from services.gateway.writes import Writes
@@ -41,6 +42,7 @@ class Gateway(NamedTuple):
     loads: AgentLoads
     queues: Queues
     usages: SessionUsages
+    queue_order: QueueOrder
     live: LiveHub
     logs: KernelLogs
     replays: Replays

@@ -7,7 +7,7 @@ from services.gateway.auth.principals import Principal
 from services.gateway.gateway import Gateway
 from services.gateway.http.problems import malformed
 from services.gateway.live import MaySee, Subscription
-from services.gateway.reads.sessions import SESSIONS
+from services.gateway.reads.sessions import RESOURCE_GROUPS, SESSIONS
 from services.gateway.reads.users import USERS
 from shared.kernel.rejections import Rejection
 
@@ -31,7 +31,12 @@ ACTIONS: Final = {
     "settings": "settings.read",
     "system": "system.info",
 }
-_OBJECTS: Final = {"session": SESSIONS, "stats": SESSIONS, "user": USERS}
+_OBJECTS: Final = {
+    "session": SESSIONS,
+    "stats": SESSIONS,
+    "user": USERS,
+    "queue": RESOURCE_GROUPS,
+}
 
 
 async def allowed_topics(

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from services.scheduler.foreseeing import Foreseer
 from services.scheduler.groups import GroupHandlers
 from services.scheduler.handlers import SessionHandlers
 from services.scheduler.leadership import Leadership
@@ -71,7 +72,7 @@ async def compose(runtime: ServiceRuntime) -> None:
     runtime.health.add("replica", replica.check)
 
     async def lead() -> None:
-        await _lead(runtime, event_log, scheduler, replica, retry_s=settings.scheduler_retry_s)
+        await _lead(runtime, event_log, scheduler, replica, settings)
 
     runtime.on_start(lead)
 
@@ -81,8 +82,7 @@ async def _lead(
     event_log: EventLog,
     scheduler: Scheduler,
     replica: Replica,
-    *,
-    retry_s: float,
+    settings: SchedulerSettings,
 ) -> None:
     leadership = Leadership(event_log, runtime.settings.database_url, runtime.clock)
     epoch = await leadership.win()
@@ -100,7 +100,7 @@ async def _lead(
         committed=scheduler.committed,
         confirm=leadership.confirm,
         clock=runtime.clock,
-        retry_s=retry_s,
+        retry_s=settings.scheduler_retry_s,
     )
     calm()  # what was folded stays
     desired = DesiredState(runtime.nats)
@@ -111,17 +111,27 @@ async def _lead(
         broken=scheduler.cannot_start,
         lost=scheduler.compare_all,
     )
-    teller = QueueTeller(runtime.nats, lambda: (writer.books, writer.position))
-    scheduler.open(writer, publisher, teller)
-    await _serve(runtime, event_log, scheduler, writer)
+    foreseer = Foreseer(
+        writer,
+        runtime.clock,
+        rest_s=settings.scheduler_foresight_rest_s,
+    )
+    teller = QueueTeller(runtime.nats, lambda: (writer.books, writer.position), foreseer.of)
+    scheduler.open(writer, publisher, teller, foreseer)
+    await _serve(runtime, event_log, scheduler, writer, foreseer)
     runtime.background("writer", writer.run())
     runtime.background("publisher", publisher.run())
     runtime.health.add("desired", publisher.check)
     runtime.background("teller", teller.run())
+    runtime.background("foreseer", foreseer.run(teller.changed))
 
 
 async def _serve(
-    runtime: ServiceRuntime, event_log: EventLog, scheduler: Scheduler, writer: Writer
+    runtime: ServiceRuntime,
+    event_log: EventLog,
+    scheduler: Scheduler,
+    writer: Writer,
+    foreseer: Foreseer,
 ) -> None:
     handlers = SessionHandlers(
         writer,
@@ -147,7 +157,8 @@ async def _serve(
     runtime.commands.handle(DeleteResourceGroup, groups.handle)
 
     async def pending(query: GetPendingQueue) -> PendingQueue | Rejection:
-        return await writer.read(lambda books: page(books, query, writer.position))
+        foreseen = foreseer.of(query.resource_group)
+        return await writer.read(lambda books: page(books, query, writer.position, foreseen))
 
     async def checks(query: GetSessionChecks) -> SessionChecks:
         now = runtime.clock.now()

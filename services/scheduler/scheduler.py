@@ -12,6 +12,7 @@ from services.scheduler.domain import resource_group, session_rules
 from services.scheduler.domain.deadlines import HANG_TIMEOUT_S
 from services.scheduler.domain.session import SessionFact
 from services.scheduler.folding import follow
+from services.scheduler.foreseeing import Foreseer
 from services.scheduler.idle_watch import IdleWatch
 from services.scheduler.limits_view import LimitsView
 from services.scheduler.node_differences import NodeDifferences
@@ -61,6 +62,7 @@ class Scheduler:
         self._writer: Writer | None = None
         self._publisher: Publisher | None = None
         self._teller: QueueTeller | None = None
+        self._foreseer: Foreseer | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def fold(self) -> Books:
@@ -108,9 +110,12 @@ class Scheduler:
         if self.agents.superseded.get(agent_id):
             self._later(self._lose_superseded(agent_id), f"incarnation of {agent_id}")
 
-    def open(self, writer: Writer, publisher: Publisher, teller: QueueTeller) -> None:
+    def open(
+        self, writer: Writer, publisher: Publisher, teller: QueueTeller, foreseer: Foreseer
+    ) -> None:
         """Start to act: from now on what others tell has consequences."""
-        self._writer, self._publisher, self._teller = writer, publisher, teller
+        self._writer, self._publisher = writer, publisher
+        self._teller, self._foreseer = teller, foreseer
         self.idle.begin(self._clock.now())
         self._tell(writer.books)
         self._later(_seed, "seed")
@@ -234,6 +239,8 @@ class Scheduler:
     def _changed(self) -> None:
         if self._teller is not None:
             self._teller.changed()
+        if self._foreseer is not None:
+            self._foreseer.changed()
 
     def _require_publisher(self) -> Publisher:
         if self._publisher is None:

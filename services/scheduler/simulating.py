@@ -5,7 +5,7 @@ Judged is between two commits, on copies; the placing itself is done off the eve
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -15,6 +15,7 @@ from services.scheduler.forecast.dry_run import Waits, dry_run
 from services.scheduler.forecast.estimate import waits
 from services.scheduler.forecast.experience import Experience
 from services.scheduler.forecast.snapshot import Snapshot, take
+from services.scheduler.foresight import AGENTS_MAX, FORESEEN_MAX, RUNNING_MAX, estimated
 from services.scheduler.placement.model import Placed, Waiting
 from services.scheduler.waiting_room import Held, held_of
 from services.scheduler.writer import Outcome, Writer
@@ -35,9 +36,6 @@ from shared.messaging.commands import CommandContext
 AT_ONCE_MAX: Final = 2
 TOLD_MAX: Final = 100
 KERNELS_TOLD_MAX: Final = 1_000
-FORESEEN_MAX: Final = 200
-RUNNING_MAX: Final = 2_000
-AGENTS_MAX: Final = 1_000
 LAST_TURN: Final = 1 << 62  # behind all that were ever enqueued
 
 Judge: TypeAlias = Callable[[Books], tuple[SessionEnqueued, ...] | Rejection]
@@ -93,15 +91,15 @@ class Simulator:
         )
         group = events[0].resource_group
         planner = books.queues[group].planner
-        newcomers = [one.waiting for one in held if one.may_go]
+        foreseeable = [one.waiting for one in held if not one.waits_for]
         running, past = None, books.past.of(group)
-        is_short = len(planner.queue) + len(newcomers) <= FORESEEN_MAX
+        is_short = len(planner.queue) + len(foreseeable) <= FORESEEN_MAX
         if past.run_times.is_known and is_short and len(planner.index.rows) <= AGENTS_MAX:
             running = books.past.running(
                 group, books.sessions, books.cluster.holdings, now, RUNNING_MAX
             )
-        snapshot = take(planner, newcomers, running or ())
-        known = None if running is None else past.copied(snapshot, newcomers)
+        snapshot = take(planner, foreseeable, running or ())
+        known = None if running is None else past.copied(snapshot, foreseeable)
         ahead = len(planner.queue) + len(books.waiting_room.of(group))
         return _Question(events, held, snapshot, known, ahead, now, self._writer.position)
 
@@ -137,18 +135,19 @@ def _estimates(
     question: _Question, newcomers: list[Waiting], found: Mapping[str, Placed | Waits]
 ) -> dict[str, EstimatedStart]:
     """Return when those will start that wait, as far as that can be told."""
+    begins = {one.waiting.session_id: one.begins_at for one in question.held if one.begins_at}
     wanted = [session_id for session_id, what in found.items() if isinstance(what, Waits)]
+    wanted.extend(begins)
     if question.past is None or not wanted:
         return {}
-
-    def after(seconds: float) -> datetime:
-        return question.now + timedelta(seconds=round(seconds))
-
-    foreseen = waits(question.snapshot, newcomers, question.past, wanted)
+    coming = [
+        ((begins[one.waiting.session_id] - question.now).total_seconds(), one.waiting)
+        for one in question.held
+        if one.waiting.session_id in begins
+    ]
+    foreseen = waits(question.snapshot, newcomers, question.past, wanted, coming)
     return {
-        session_id: EstimatedStart(
-            low=after(wait.low_s), likely=after(wait.likely_s), high=after(wait.high_s)
-        )
+        session_id: estimated(question.now, wait, begins.get(session_id))
         for session_id, wait in foreseen.items()
     }
 

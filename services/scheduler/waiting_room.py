@@ -29,6 +29,11 @@ class Held(NamedTuple):
         """Tell whether nothing holds it back any more."""
         return self.starts_at is None and not self.waits_for
 
+    @property
+    def begins_at(self) -> datetime | None:
+        """Return when it may start, if nothing else holds it back but that time."""
+        return None if self.waits_for else self.starts_at
+
     def reason(self) -> Reason:
         """Return why it may not start: dependencies come first, they may take longer."""
         if self.waits_for:

@@ -38,9 +38,25 @@ def test_what_never_started_takes_those_with_it_that_depend_on_it(admin):
     assert shown(admin, second)["status"] == "PENDING"
     told = admin.qm("session", "show", first).stdout
     assert "starts at" in told
+    queue = admin.qm("group", "queue", "default", "--limit", "500").stdout
+    assert queue.index(first) < queue.index(second)
+    assert "It asked not to start before 2199-12-31" in queue
     assert admin.qm("session", "terminate", first).returncode == 0
     ended = shown(admin, second)
     assert (ended["status"], ended["status_info"]) == ("CANCELLED", "dependency-failed")
+
+
+def test_a_dry_run_tells_what_a_session_would_wait_for_and_submits_nothing(admin):
+    first, second = name("first"), name("second")
+    assert run(admin, first, "--starts-at", LATER).returncode == 0
+    done = run(admin, second, "--depends-on", first, "--starts-at", LATER, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "1 of its dependencies" in done.stdout
+    alone = run(admin, second, "--starts-at", LATER, "--dry-run")
+    assert "It asked not to start before 2199-12-31" in alone.stdout
+    assert "0 of 1 would start now" in alone.stdout
+    assert admin.qm("session", "show", second).returncode == 1
+    assert admin.qm("session", "terminate", first).returncode == 0
 
 
 def test_a_start_that_is_no_time_is_one_readable_line(admin):

@@ -10,7 +10,7 @@ from services.gateway.pages.listing import Listing
 from services.gateway.pages.lists import Tab
 from services.gateway.pages.visits import Frame, NavigationItem
 from services.gateway.pages.words import Words
-from tests.console.samples import AGENTS, CHECKS, LIMIT, REASON, SESSIONS, USAGE, ago
+from tests.console.samples import AGENTS, CHECKS, LIMIT, REASON, SESSIONS, START, USAGE
 
 Pages = dict[str, tuple[str, dict[str, Any]]]
 ENTRIES = (("sessions", "Sessions"), ("queue", "Pending queue"), ("agents", "Agents"))
@@ -122,7 +122,7 @@ class Samples:
                 "retries": 3 * number,
                 "requested": session["requested"],
                 "owner_name": session["owner"],
-                "estimated_start": ago(-840) if number == 1 else None,
+                "estimated_start": START if number == 1 else None,
             }
             for number, (session, reason) in enumerate(waiting, 1)
         ]

@@ -71,6 +71,7 @@ LIMIT = {
         }
     ],
 }
+START = {"low": ago(-840), "likely": ago(-1800), "high": ago(-4800)}
 GPU = {"cpu": "8", "mem": "68719476736", "cuda.device": "4"}
 SESSIONS = [
     session(
@@ -81,7 +82,7 @@ SESSIONS = [
         reason=REASON,
         agents=[],
         requested=GPU,
-        estimated_start=ago(-840),
+        estimated_start=START,
         starts_at=ago(600),
         expires_at=ago(-4440),
         depends_on=["0193a1b2-7c4d-7e5f-8a9b-000000000007"],

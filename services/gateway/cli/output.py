@@ -125,6 +125,20 @@ def when(moment: str | None) -> str:
     return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
+def between(estimate: dict[str, str] | None) -> str:
+    """Render an estimated moment, `low`, `likely` and `high`, in local time; empty for none."""
+    if not estimate:
+        return ""
+    low, likely, high = (
+        datetime.fromisoformat(estimate[part]).astimezone() for part in ("low", "likely", "high")
+    )
+    is_today = {low.date(), high.date()} == {datetime.now(tz=UTC).astimezone().date()}
+    form = "%H:%M" if is_today else "%Y-%m-%d %H:%M"
+    ends = [moment.strftime(form) for moment in (low, high)]
+    told = f"about {likely.strftime(form)}"
+    return told if ends[0] == ends[1] else f"{told} ({ends[0]} to {ends[1]})"
+
+
 def age(moment: str | None) -> str:
     """Render how long ago an API time was, in its largest unit; empty for none."""
     if not moment:

@@ -56,7 +56,8 @@ class SessionDocument(msgspec.Struct, kw_only=True):
 
     `shared_memory`, in bytes, is a part of each kernel's memory; null leaves it to the node.
     `adjustments` tell what was raised to the minimum of the image.
-    `position`, `reason`, `retries` and `estimated_start` tell of its place in the queue, and
+    `position`, `reason`, `retries` and `estimated_start` (`low`, `likely` and `high`, or null where
+    that can't be told) tell of its place in the queue, and
     `expires_at` when the lifetime of its keypair's policy is over; they are added when it is
     rendered.
     """

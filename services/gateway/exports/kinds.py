@@ -55,7 +55,15 @@ KINDS: Final[Mapping[str, Kind]] = {
     "sessions": _kind(
         SESSIONS,
         SessionDocument,
-        ("position", "retries", "estimated_start", "reason.code", "reason.message"),
+        (
+            "position",
+            "retries",
+            "estimated_start.low",
+            "estimated_start.likely",
+            "estimated_start.high",
+            "reason.code",
+            "reason.message",
+        ),
         # what each kernel asks for and does; `requested` is all of it together
         hidden=("resources", "kernels", "status_history"),
         more=(EMAIL,),

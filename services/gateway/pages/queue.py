@@ -9,13 +9,13 @@ from services.gateway.pages.console import Console
 from services.gateway.pages.listing import Listing
 from services.gateway.pages.owners import list_page
 from services.gateway.pages.visits import Visit
+from services.gateway.reads.pages import Page
 from services.gateway.reads.queue import queue_page as read_queue
 from services.gateway.reads.sessions import RESOURCE_GROUPS
 from shared.kernel.rejections import Rejection
 
 PATH: Final = "/console/queue"
 ROWS: Final = 100
-DEFAULT_GROUP: Final = "default"
 
 
 @get("/queue")
@@ -27,7 +27,9 @@ async def queue_page(request: Request[Any, Any, Any], console: Console) -> Respo
     groups, _ = await list_page(reads, RESOURCE_GROUPS, principal, {"limit": ["500"]})
     group = asked.get("group") or _first(groups)
     offset = _offset(asked.get("offset", "0"))
-    found = await read_queue(visit.gateway, principal, group, limit=ROWS, offset=offset)
+    found: Page | Rejection = Page((), 0)
+    if group:  # else there is no group that the reader may see
+        found = await read_queue(visit.gateway, principal, group, limit=ROWS, offset=offset)
     if isinstance(found, Rejection):
         raise Refused(found)
     entries = found.documents()
@@ -45,7 +47,7 @@ async def queue_page(request: Request[Any, Any, Any], console: Console) -> Respo
 
 def _first(groups: list[dict[str, Any]]) -> str:
     default = next((item["name"] for item in groups if item["is_default"]), None)
-    return default or (groups[0]["name"] if groups else DEFAULT_GROUP)
+    return default or (groups[0]["name"] if groups else "")
 
 
 def _offset(text: str) -> int:

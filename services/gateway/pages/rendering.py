@@ -11,7 +11,7 @@ from services.gateway.pages.assets import HTMX_CONFIG, Assets
 from services.gateway.pages.check_words import CheckWords
 from services.gateway.pages.languages import LANGUAGES, translations
 from services.gateway.pages.usage_words import UsageWords
-from services.gateway.pages.words import Words, at
+from services.gateway.pages.words import Words, at, is_exact
 
 # what the words of a language say, by the names of filters
 SPOKEN: Final = (
@@ -64,6 +64,7 @@ def _environment(language: str, assets: Assets) -> Environment:
         "accelerators": figures.accelerators,
         "url": lambda listing, **changes: listing.url(**changes),
         "at": at,
+        "is_exact": is_exact,
         "check_name": checks.name,
         "check_outlook": checks.outlook,
         "check_measured": checks.measured,

@@ -210,3 +210,8 @@ def at(moment: str | datetime) -> str:
     """Write a moment to the second, in UTC; scripts turn it into the reader's time."""
     written = datetime.fromtimestamp(parse(moment), tz=UTC)
     return written.strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def is_exact(start: Mapping[str, Any]) -> bool:
+    """Tell whether the ends of an estimated start are less than a minute apart."""
+    return parse(start["high"]) - parse(start["low"]) < 60

@@ -11,9 +11,10 @@ from services.gateway.gateway import Gateway
 from services.gateway.http.parameters import Field, FieldKind, ListSpec, parse_list
 from services.gateway.http.problems import malformed
 from services.gateway.reads.pages import Page
+from services.gateway.reads.sessions import RESOURCE_GROUPS
 from services.gateway.telemetry.queues import Place
-from shared.contracts.scheduler import Reason
-from shared.kernel.rejections import FieldError, Rejection, not_found
+from shared.contracts.scheduler import EstimatedStart, Reason
+from shared.kernel.rejections import FieldError, Rejection
 
 SPEC: Final = ListSpec(
     (
@@ -48,7 +49,7 @@ class PendingDocument(msgspec.Struct, kw_only=True):
     owner: OwnerDocument
     reason: Reason
     retries: int
-    estimated_start: datetime | None
+    estimated_start: EstimatedStart | None
 
 
 async def pending_page(gateway: Gateway, principal: Principal, query: str) -> Page | Rejection:
@@ -73,26 +74,30 @@ async def queue_page(
     scope = scope_of(principal, "queue.list")
     if scope == "none":
         return forbidden("queue.list")
+    # a group that the caller may not see has no queue for him
+    hidden = await gateway.reads.stored(RESOURCE_GROUPS, principal, group)
+    if isinstance(hidden, Rejection):
+        return hidden
     pool = gateway.reads.pool
-    if not await pool.fetchval("select true from resource_groups where id = $1", group):
-        return not_found("resource_group", group[:64])
-    places = gateway.queues.places(group)
     if scope == "domain":
         rows = await pool.fetch(_OF_DOMAIN, group, principal.domain)
         seen = {row["id"] for row in rows}
-        places = [place for place in places if place.session_id in seen]
-    shown = places[offset : offset + limit]
+        places = [place for place in gateway.queues.places(group) if place.session_id in seen]
+        shown, total = places[offset : offset + limit], len(places)
+    else:
+        shown, total = await gateway.queue_order.page(group, offset, limit)
     rows = await pool.fetch(_PENDING, [place.session_id for place in shown])
     found = {row["id"]: row for row in rows}
+    now = gateway.clock.now()
     items = [
-        _render(place, found[place.session_id]) for place in shown if place.session_id in found
+        _render(place, found[place.session_id], now) for place in shown if place.session_id in found
     ]
-    return Page(tuple(items), len(places))
+    return Page(tuple(items), total)
 
 
-def _render(place: Place, row: Any) -> str:
+def _render(place: Place, row: Any, now: datetime) -> str:
     session = msgspec.json.decode(row["doc"])
-    members = place.members()
+    members = place.members(now)
     return msgspec.json.encode(
         {
             "position": place.position,

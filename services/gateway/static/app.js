@@ -13,7 +13,14 @@
   const locale = document.documentElement.lang;
   const relative = new Intl.RelativeTimeFormat(locale, { numeric: "auto", style: "narrow" });
   const absolute = new Intl.DateTimeFormat(locale, { dateStyle: "short", timeStyle: "medium" });
+  const clock = new Intl.DateTimeFormat(locale, { timeStyle: "short" });
+  const dated = new Intl.DateTimeFormat(locale, { dateStyle: "short", timeStyle: "short" });
   const STEPS = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
+
+  function onTheClock(moment) {
+    const isToday = moment.toDateString() === new Date().toDateString();
+    return (isToday ? clock : dated).format(moment);
+  }
 
   function showMoments(root) {
     for (const element of root.querySelectorAll("time[datetime]")) {
@@ -22,8 +29,10 @@
       element.title = absolute.format(moment);
       const seconds = Math.round((moment - Date.now()) / 1000);
       const [unit, size] = STEPS.find(([, length]) => Math.abs(seconds) >= length) ?? STEPS[3];
-      element.textContent = element.dataset.form === "at" ? element.title
-        : relative.format(Math.trunc(seconds / size), unit);
+      const { form } = element.dataset;
+      if (form === "at") element.textContent = element.title;
+      else if (form === "clock") element.textContent = onTheClock(moment);
+      else element.textContent = relative.format(Math.trunc(seconds / size), unit);
     }
   }
 

@@ -6,6 +6,7 @@ once and one that was just placed is not, whatever the last message said.
 """
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 import asyncpg
@@ -56,14 +57,17 @@ class Place(NamedTuple):
     entry: QueueEntry | None
     unknown: Reason = NOT_EXAMINED
 
-    def members(self) -> dict[str, Any]:
-        """Return what the session's document gains."""
+    def members(self, now: datetime) -> dict[str, Any]:
+        """Return what the session's document gains; a start that is past was no good estimate."""
+        start = self.entry.estimated_start if self.entry is not None else None
+        if start is not None and start.high < now:
+            start = None
         reason = self.entry.reason if self.entry is not None else self.unknown
         return {
             "position": self.position,
             "reason": msgspec.to_builtins(reason),
             "retries": self.entry.retries if self.entry is not None else 0,
-            "estimated_start": self.entry.estimated_start if self.entry is not None else None,
+            "estimated_start": msgspec.to_builtins(start),
         }
 
 
@@ -180,6 +184,24 @@ class Queues:
     def groups(self) -> Iterable[str]:
         """Return the groups in which sessions wait."""
         return [name for name, group in self._groups.items() if group.pending]
+
+    def count(self, name: str) -> int:
+        """Return how many sessions wait in a group."""
+        group = self._groups.get(name)
+        return 0 if group is None else len(group.pending)
+
+    def is_whole(self, name: str) -> bool:
+        """Tell whether the scheduler has told a group's whole queue, and not just its first."""
+        group = self._groups.get(name)
+        return group is not None and group.is_told and group.told_total <= len(group.told)
+
+    def front(self, name: str) -> list[Place]:
+        """Return the first places of a group, as far as the scheduler has told them."""
+        group = self._groups.get(name)
+        if group is None:
+            return []
+        waiting = (entry for entry in group.told.values() if entry.session_id in group.pending)
+        return [Place(entry.session_id, at, entry) for at, entry in enumerate(waiting, start=1)]
 
     def places(self, name: str) -> list[Place]:
         """Return a group's whole queue, in order."""

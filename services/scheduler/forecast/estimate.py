@@ -5,8 +5,9 @@ come as they have come of late. Whoever asks again gets the same: nothing is lef
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from heapq import heapify, heappop, heappush
+from heapq import heapify, heappop, heappush, merge
 from math import inf
+from operator import itemgetter
 from typing import Final, NamedTuple
 from zlib import crc32
 
@@ -30,17 +31,23 @@ class Wait(NamedTuple):
 
 
 def waits(
-    snapshot: Snapshot, newcomers: Sequence[Waiting], past: Experience, wanted: Collection[str]
+    snapshot: Snapshot,
+    newcomers: Sequence[Waiting],
+    past: Experience,
+    wanted: Collection[str],
+    coming: Sequence[tuple[float, Waiting]] = (),
 ) -> dict[str, Wait]:
     """Return for how long those of `wanted` will wait of which that can be told.
 
-    `snapshot` must have what runs. It costs twenty times what there is to set up and to end.
+    `newcomers` wait from now on, `coming` are to queue up in so many seconds. `snapshot` must
+    have what runs. It costs twenty times what there is to set up and to end.
     """
     if not past.run_times.is_known:
         return {}
     found: dict[str, list[float]] = {session_id: [] for session_id in wanted}
     for run in range(RUNS):
-        ahead = _Ahead(snapshot, newcomers, _Times(run, past.run_times), past.arrivals.ahead(run))
+        times = _Times(run, past.run_times)
+        ahead = _Ahead(snapshot, newcomers, times, past.arrivals.ahead(run), coming)
         for session_id, at in ahead.starts(set(wanted)):
             found[session_id].append(at)
     told = {}
@@ -80,9 +87,12 @@ class _Ahead:
         newcomers: Sequence[Waiting],
         times: _Times,
         arrivals: Iterator[tuple[float, Waiting]],
+        coming: Sequence[tuple[float, Waiting]],
     ) -> None:
         self._planner: GroupPlanner = set_up(snapshot)
-        self._arrivals = arrivals
+        expected = sorted(coming, key=itemgetter(0))
+        self._arrivals = merge(arrivals, expected, key=itemgetter(0))
+        self._expected = {one.session_id for _, one in expected}
         self._times = times
         self._sessions = {one.session.session_id: one.session for one in snapshot.waiting}
         self._sessions.update((one.session_id, one) for one in newcomers)
@@ -104,10 +114,11 @@ class _Ahead:
                 if session_id in wanted:
                     wanted.discard(session_id)
                     yield session_id, now
-            if not wanted or not self._ends:
+            if not wanted or not (self._ends or self._expected):
                 return
-            if coming is not None and coming[0] <= self._ends[0][0]:
+            if coming is not None and (not self._ends or coming[0] <= self._ends[0][0]):
                 now, session = coming
+                self._expected.discard(session.session_id)
                 self._sessions[session.session_id] = session
                 self._planner.enqueue(session)
                 coming = next(self._arrivals, None)

@@ -31,6 +31,7 @@ from shared.contracts.scheduler.groups import (
     SchedulerType,
 )
 from shared.contracts.scheduler.queue import (
+    EstimatedStart,
     GetPendingQueue,
     PendingQueue,
     QueueChanged,
@@ -67,7 +68,6 @@ from shared.contracts.scheduler.sessions import (
     TerminateSession,
 )
 from shared.contracts.scheduler.simulation import (
-    EstimatedStart,
     SimulatedKernel,
     SimulatedSession,
     SimulateSession,

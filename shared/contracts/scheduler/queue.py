@@ -37,14 +37,25 @@ class GetPendingQueue(Query, frozen=True, tag="GetPendingQueue"):
     limit: int = 20
 
 
+class EstimatedStart(msgspec.Struct, frozen=True, kw_only=True):
+    """When a session will probably start: four of five start between `low` and `high`."""
+
+    low: datetime
+    likely: datetime
+    high: datetime
+
+
 class QueueEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One waiting session; `position` starts at 1."""
+    """One waiting session; `position` starts at 1.
+
+    A start is estimated of the first ones, where enough is known of how long sessions run.
+    """
 
     session_id: str
     position: int
     reason: Reason
     retries: int
-    estimated_start: datetime | None = None
+    estimated_start: EstimatedStart | None = None
 
 
 class PendingQueue(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,13 +1,12 @@
 """What would become of a session if it were submitted now: asked, and nothing is changed."""
 
-from datetime import datetime
 from typing import ClassVar
 
 import msgspec
 
 from shared.contracts.base import Command
 from shared.contracts.scheduler.adjustments import Adjustment
-from shared.contracts.scheduler.queue import Reason
+from shared.contracts.scheduler.queue import EstimatedStart, Reason
 from shared.contracts.scheduler.sessions import EnqueueSession
 
 
@@ -28,14 +27,6 @@ class SimulatedKernel(msgspec.Struct, frozen=True, kw_only=True):
     hostname: str
     agent_id: str
     devices: dict[str, dict[str, int]] = {}
-
-
-class EstimatedStart(msgspec.Struct, frozen=True, kw_only=True):
-    """When a session will probably start: four of five start between `low` and `high`."""
-
-    low: datetime
-    likely: datetime
-    high: datetime
 
 
 class SimulatedSession(msgspec.Struct, frozen=True, kw_only=True):

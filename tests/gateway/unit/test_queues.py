@@ -1,8 +1,9 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from services.gateway.telemetry.queues import EXACT_MAX, FURTHER_BACK, NOT_EXAMINED, Queues
 from shared.contracts.base import Actor, Meta
 from shared.contracts.scheduler import (
+    EstimatedStart,
     PendingQueue,
     QueueChanged,
     QueueEntry,
@@ -14,6 +15,7 @@ from shared.contracts.scheduler import (
 from shared.eventlog.records import Recorded
 from shared.testing.clock import FakeClock
 
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SHORT = Reason(code="no_room", message="cpu is short")
 
 
@@ -61,6 +63,25 @@ def told(position, *session_ids):
     return QueueChanged(resource_group="g", position=position, entries=entries)
 
 
+def test_a_start_is_told_until_it_is_past():
+    queues = waiting("a")
+    soon = EstimatedStart(
+        low=NOW + timedelta(minutes=1),
+        likely=NOW + timedelta(minutes=2),
+        high=NOW + timedelta(minutes=3),
+    )
+    entry = QueueEntry(session_id="a", position=1, reason=SHORT, retries=1, estimated_start=soon)
+    queues.tell(QueueChanged(resource_group="g", position=5, entries=(entry,)))
+    start = queues.place("a").members(NOW)["estimated_start"]
+    assert start == {
+        "low": "2026-01-01T00:01:00Z",
+        "likely": "2026-01-01T00:02:00Z",
+        "high": "2026-01-01T00:03:00Z",
+    }
+    late = NOW + timedelta(minutes=4)
+    assert queues.place("a").members(late)["estimated_start"] is None
+
+
 def order(queues):
     return [(place.session_id, place.position) for place in queues.places("g")]
 
@@ -75,7 +96,7 @@ def waiting(*session_ids):
 def test_before_the_scheduler_has_told_anything_a_session_waits_with_a_reason():
     queues = waiting("a", "b")
     assert order(queues) == [("a", 1), ("b", 2)]
-    members = queues.place("b").members()
+    members = queues.place("b").members(NOW)
     assert members["position"] == 2
     assert members["reason"]["code"] == NOT_EXAMINED.code
 
@@ -84,7 +105,7 @@ def test_the_schedulers_order_wins_and_what_it_has_not_seen_comes_last():
     queues = waiting("a", "b", "c")
     queues.tell(told(5, "c", "a"))
     assert order(queues) == [("c", 1), ("a", 2), ("b", 3)]
-    assert queues.place("a").members()["reason"]["code"] == "no_room"
+    assert queues.place("a").members(NOW)["reason"]["code"] == "no_room"
 
 
 def test_what_has_left_the_queue_is_not_shown_whatever_was_told_last():
@@ -119,7 +140,7 @@ def test_what_was_not_told_because_it_is_far_back_says_so():
             resource_group="g", position=5, entries=told(5, "a").entries, detail={"total": 3}
         )
     )
-    assert queues.place("c").members()["reason"]["code"] == FURTHER_BACK.code
+    assert queues.place("c").members(NOW)["reason"]["code"] == FURTHER_BACK.code
 
 
 def test_what_nobody_has_told_is_in_the_order_of_priority_then_of_arrival():

@@ -185,6 +185,7 @@ async def world_of(
             "QM_DATABASE_URL": urls["scheduler"],
             "QM_MASTER_KEY_FILE": str(files / "master.json"),
             "QM_SCHEDULER_RETRY_S": "0.05",
+            "QM_SCHEDULER_FORESIGHT_REST_S": "0.1",
             **environ,
         },
     )

@@ -5,8 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.scheduler.forecast.arrivals import Arrivals
+from services.scheduler.forecast.estimate import Wait, waits
+from services.scheduler.forecast.experience import Experience
 from services.scheduler.forecast.run_times import COUNT_MAX, ENOUGH, KEYS_MAX, RunTimes, Sketch
-from services.scheduler.placement.model import Waiting, shape_of
+from services.scheduler.forecast.snapshot import take
+from services.scheduler.placement.cluster import Cluster
+from services.scheduler.placement.model import Agent, GroupOptions, Waiting, shape_of
+from services.scheduler.placement.planner import GroupPlanner
 from tests.scheduler.trace import Trace
 
 SHAPE = shape_of({"cpu": 8000}, "img", "x86_64", 1, "single-node")
@@ -64,6 +69,19 @@ def test_who_may_come_is_who_came_at_the_pace_of_late():
     assert [at for at, _ in coming] == [10.0 * number for number in range(1, 13)]
     assert len({session.session_id for _, session in coming}) == 12
     assert all(session.shape == SHAPE and session.turn > 10**18 for _, session in coming)
+
+
+def test_who_is_to_come_later_starts_no_earlier_and_in_the_way_of_who_comes_then():
+    planner = GroupPlanner(GroupOptions("default"), Cluster())
+    planner.cluster.put(Agent("a", "default", "x86_64", {"cpu": 8000}, incarnation="i"))
+    past = Experience()
+    for _ in range(ENOUGH):
+        past.run_times.observe("", "img", 100.0)
+    first, second = (Waiting(f"s{turn}", 10, turn, SHAPE, (f"k{turn}",)) for turn in (1, 2))
+    snapshot = take(planner, [first, second])
+    told = waits(snapshot, (), past, ["s1", "s2"], coming=[(70.0, second), (50.0, first)])
+    assert told["s1"] == Wait(50.0, 50.0, 50.0)
+    assert told["s2"].low_s == pytest.approx(150, rel=0.2)
 
 
 @pytest.mark.parametrize("scheduler", ["fifo", "lifo", "drf"])

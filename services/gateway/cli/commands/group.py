@@ -12,6 +12,7 @@ COMMANDS = "services.gateway.cli.commands"
     lazy={
         "list": (f"{COMMANDS}.group_commands:list_groups", "List resource groups."),
         "show": (f"{COMMANDS}.group_commands:show", "Show one resource group in full."),
+        "queue": (f"{COMMANDS}.group_queue:queue", "List who waits in a group, and what for."),
         "create": (f"{COMMANDS}.group_change:create", "Create a resource group."),
         "update": (f"{COMMANDS}.group_change:update", "Change a resource group."),
         "delete": (f"{COMMANDS}.group_change:delete", "Delete a group that nothing refers to."),

@@ -7,7 +7,15 @@ import click
 from services.gateway.cli.api import cli_of, connect
 from services.gateway.cli.commands.finding import find_session
 from services.gateway.cli.commands.session_list import explain
-from services.gateway.cli.output import print_fields, print_json, print_table, size, slots, when
+from services.gateway.cli.output import (
+    between,
+    print_fields,
+    print_json,
+    print_table,
+    size,
+    slots,
+    when,
+)
 from services.gateway.cli.settings import json_option
 
 CHECKS = {
@@ -76,7 +84,7 @@ def command_line(found: dict[str, Any]) -> str:
 
 def _estimate(found: dict[str, Any]) -> list[tuple[str, object]]:
     estimate = found.get("estimated_start")
-    return [("estimated start", when(estimate))] if estimate else []
+    return [("estimated start", between(estimate))] if estimate else []
 
 
 def _wishes(found: dict[str, Any]) -> list[tuple[str, object]]:

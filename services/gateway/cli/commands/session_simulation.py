@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from services.gateway.cli.output import print_json, print_table
+from services.gateway.cli.output import between, print_json, print_table
 
 
 def tell_simulation(found: dict[str, Any], *, as_json: bool) -> None:
@@ -32,5 +32,5 @@ def _row(one: dict[str, Any]) -> tuple[str, str, str]:
         return one["name"], "yes", ", ".join(agents)
     place = "in the queue" if one["position"] is None else f"number {one['position']}"
     estimate = one["estimated_start"]
-    likely = f" It will likely start at {estimate['likely']}." if estimate else ""
+    likely = f" It will likely start {between(estimate)}." if estimate else ""
     return one["name"], f"no, {place}", one["reason"]["message"] + likely
