@@ -17,11 +17,6 @@
   const dated = new Intl.DateTimeFormat(locale, { dateStyle: "short", timeStyle: "short" });
   const STEPS = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
 
-  function onTheClock(moment) {
-    const isToday = moment.toDateString() === new Date().toDateString();
-    return (isToday ? clock : dated).format(moment);
-  }
-
   function showMoments(root) {
     for (const element of root.querySelectorAll("time[datetime]")) {
       const moment = new Date(element.dateTime);
@@ -29,10 +24,10 @@
       element.title = absolute.format(moment);
       const seconds = Math.round((moment - Date.now()) / 1000);
       const [unit, size] = STEPS.find(([, length]) => Math.abs(seconds) >= length) ?? STEPS[3];
-      const { form } = element.dataset;
-      if (form === "at") element.textContent = element.title;
-      else if (form === "clock") element.textContent = onTheClock(moment);
-      else element.textContent = relative.format(Math.trunc(seconds / size), unit);
+      const isToday = moment.toDateString() === new Date().toDateString();
+      element.textContent = element.dataset.form === "at" ? element.title
+        : element.dataset.form === "clock" ? (isToday ? clock : dated).format(moment)
+          : relative.format(Math.trunc(seconds / size), unit);
     }
   }
 
