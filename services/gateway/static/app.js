@@ -9,28 +9,6 @@
   const RETRY_MS = 3000;
   const TOAST_MS = 6000;
 
-  // --- Moments: the server writes them in UTC, here they follow the reader's clock. ---
-  const locale = document.documentElement.lang;
-  const relative = new Intl.RelativeTimeFormat(locale, { numeric: "auto", style: "narrow" });
-  const absolute = new Intl.DateTimeFormat(locale, { dateStyle: "short", timeStyle: "medium" });
-  const clock = new Intl.DateTimeFormat(locale, { timeStyle: "short" });
-  const dated = new Intl.DateTimeFormat(locale, { dateStyle: "short", timeStyle: "short" });
-  const STEPS = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
-
-  function showMoments(root) {
-    for (const element of root.querySelectorAll("time[datetime]")) {
-      const moment = new Date(element.dateTime);
-      if (Number.isNaN(moment.getTime())) continue;
-      element.title = absolute.format(moment);
-      const seconds = Math.round((moment - Date.now()) / 1000);
-      const [unit, size] = STEPS.find(([, length]) => Math.abs(seconds) >= length) ?? STEPS[3];
-      const isToday = moment.toDateString() === new Date().toDateString();
-      element.textContent = element.dataset.form === "at" ? element.title
-        : element.dataset.form === "clock" ? (isToday ? clock : dated).format(moment)
-          : relative.format(Math.trunc(seconds / size), unit);
-    }
-  }
-
   // --- Dialogs: what is swapped into one opens it; closing gives the focus back, by id, as the
   // row that it was opened from may have been drawn anew since. ---
   function openFilled(dialog) {
@@ -187,7 +165,6 @@
     if (event.target.tagName === "DIALOG") openFilled(event.target);
   });
   body.addEventListener("htmx:load", (event) => {
-    showMoments(event.detail.elt);
     event.detail.elt.querySelectorAll("tr[data-status]").forEach(announce);
   });
   body.addEventListener("sessions-changed", () => refresh("sessions"));
@@ -200,5 +177,4 @@
   });
 
   if (body.dataset.stream) listen(body.dataset.stream);
-  setInterval(() => showMoments(document), 10000);
 })();
