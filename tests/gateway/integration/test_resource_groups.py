@@ -225,36 +225,6 @@ async def test_an_inactive_group_lets_sessions_wait_and_places_them_when_active_
     await eventually(lambda: shown(waiting), lambda found: found["status"] == "TERMINATED")
 
 
-async def test_a_domain_admin_sees_the_queue_of_a_visible_group_with_true_positions(
-    stack, admin, lab
-):
-    name, _, _ = lab
-    east = await domain(admin)
-    _, head = await signing(stack, admin, domain=east["name"], role="admin")
-    team = await project(admin, east["name"])
-    _, member = await signing(stack, admin, domain=east["name"], projects=[team["id"]])
-    queue = f"/v1/sessions/pending?resource_group={name}"
-    later = {"resource_group": name, "starts_at": "2199-01-01T00:00:00Z"}
-    first = (await admin.post("/v1/sessions", json=batch(**later))).json()
-    second = await member.post("/v1/sessions", json=batch(**later, project=team["id"]))
-    assert second.status_code == 201, second.text
-
-    async def seen_by(client):
-        items = (await client.get(queue)).json()["items"]
-        return [(item["position"], item["session"]["id"]) for item in items]
-
-    both = [(1, first["id"]), (2, second.json()["id"])]
-    await eventually(lambda: seen_by(admin), lambda found: found == both)
-    assert await seen_by(head) == both[1:]
-    assert (await head.get(f"/v1/live?topics=queue:{name}-no")).status_code == 404
-    await patched(admin, name, allowed_domains=["default"])
-    refused(await head.get(queue), 404)
-    assert (await head.get(f"/v1/live?topics=queue:{name}")).status_code == 404
-    assert await seen_by(admin) == both
-    for session_id in (first["id"], second.json()["id"]):
-        assert (await admin.delete(f"/v1/sessions/{session_id}")).status_code == 204
-
-
 async def test_a_group_goes_only_when_nothing_refers_to_it(stack, admin, lab):
     name, agent_id, beat = lab
     path = f"{GROUPS}/{name}"
