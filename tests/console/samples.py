@@ -31,8 +31,6 @@ def session(number: int, name: str, status: str, **more) -> dict:
         "resources": {"cpu": "2", "mem": "4294967296"},
         "requested": {"cpu": "2", "mem": "4294967296"},
         "adjustments": [],
-        "designated_agents": [],
-        "shared_memory": None,
         "agents": ["i-gpu-03"],
         "kernels": [],
         "exit_code": None,
