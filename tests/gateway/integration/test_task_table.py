@@ -1,18 +1,22 @@
 """Tasks in the database: who runs them, what is shown once, and what is forgotten when."""
 
+import asyncio
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
 
+from services.gateway.auth.directory import Directory, KnownUser
 from services.gateway.http.problems import Refused
+from services.gateway.task_runner import TaskRunner
 from services.gateway.task_table import NewTask, Piece, TaskTable
 from shared.eventlog.pool import open_pool
 from shared.eventlog.records import CommandKey
 from shared.kernel.clock import SystemClock
 from shared.kernel.ids import new_id
-from shared.kernel.rejections import unavailable
+from shared.kernel.rejections import invalid, unavailable
 from shared.security.sealing import Keyring
+from tests.gateway.integration.harness import eventually
 
 KIND = "test"  # the gateway that is running knows no such tasks, and so leaves them alone
 
@@ -126,3 +130,38 @@ async def test_what_was_sealed_under_a_key_that_is_gone_has_failed(stack):
         assert await other.claim("a", [KIND]) is None
         row = await table.read(owner, task_id)
         assert (row.status, row.error) == ("failed", "task_unreadable")
+
+
+class Refusing:
+    """Work that is away at first, and then refused for good."""
+
+    action = "users.bulk"
+
+    def __init__(self):
+        self.answers = [unavailable("away", "Away."), invalid("x", "too_much", "Ask for less.")]
+
+    async def piece(self, _task, _first):
+        raise Refused(self.answers.pop(0))
+
+    async def visible(self, _task, _done):
+        """Nothing is to be seen."""
+
+
+async def test_work_that_is_away_is_asked_again_and_work_that_is_refused_for_good_is_not(stack):
+    owner, work, directory = new_id(), Refusing(), Directory()
+    directory.users[owner] = KnownUser(owner, "superadmin", "active", "default")
+    async with table_of(stack) as (table, _):
+        task_id = await table.add(new(owner))
+        running = asyncio.create_task(
+            TaskRunner(table, {KIND: work}, directory, SystemClock()).run()
+        )
+        try:
+            row = await eventually(
+                lambda: table.read(owner, task_id), lambda row: row.status != "running"
+            )
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+    assert (row.status, row.error, row.done) == ("failed", "invalid_request", 0)
+    assert "Ask for less." in row.message
+    assert work.answers == []
