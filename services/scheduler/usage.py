@@ -41,7 +41,10 @@ def _of_amounts(kind: DifferenceKind, live: Amounts, fresh: Amounts) -> Iterator
 def _of_sessions(
     live: Mapping[str, Session], fresh: Mapping[str, Session]
 ) -> Iterator[UsageDifference]:
-    for session_id in sorted(live.keys() | fresh.keys()):
+    # nearly all are equal in everything, which is the cheapest to see
+    unequal = [key for key, session in live.items() if fresh.get(key) != session]
+    unequal += fresh.keys() - live.keys()
+    for session_id in sorted(unequal):
         before, after = live.get(session_id), fresh.get(session_id)
         if _counts(before) != _counts(after):
             yield UsageDifference(
