@@ -38,7 +38,10 @@ class FieldKind(Enum):
 
 
 class Field(NamedTuple):
-    """One column that a list can be filtered or sorted by; `choices` limits an enumeration."""
+    """One column that a list can be filtered or sorted by; `choices` limits an enumeration.
+
+    A time that is never before another one, `after`, is found through that one's index.
+    """
 
     name: str
     kind: FieldKind
@@ -46,6 +49,7 @@ class Field(NamedTuple):
     filterable: bool = True
     choices: tuple[str, ...] | None = None
     nullable: bool = False
+    after: str | None = None
 
 
 class ListSpec(NamedTuple):

@@ -26,9 +26,10 @@ _SPAN: Final = """
     with s as materialized (
         select type, status, result, user_id, resource_group, cpu_milli, accelerators_milli,
                mem_bytes, created_at, scheduled_at, started_at, terminated_at,
-               case when status = 'PENDING' or scheduled_at is null then 0 else greatest(0, extract(
-                   epoch from least(coalesce(terminated_at, {now}), {to})
-                              - greatest(scheduled_at, {since}))) / 3600 end as held_h
+               case when status = 'PENDING' or scheduled_at is null then 0::float8 else greatest(
+                   0::float8, extract(epoch from least(coalesce(terminated_at, {now}), {to})
+                                                 - greatest(scheduled_at, {since}))::float8
+               ) / 3600 end as held_h
           from sessions{where})
 """
 _COUNT: Final = """
@@ -40,7 +41,7 @@ _DURATIONS: Final = """
         select count(*), avg(v) as mean_s, max(v) as max_s,
                percentile_cont(0.5) within group (order by v) as p50_s,
                percentile_cont(0.95) within group (order by v) as p95_s
-          from (select extract(epoch from {until} - {start}) as v from s
+          from (select extract(epoch from {until} - {start})::float8 as v from s
                  where {until} >= {since} and {until} < {to} and {start} is not null) as y) as x)
 """
 _USE: Final = """

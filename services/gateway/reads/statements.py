@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from services.gateway.auth.principals import Principal
 from services.gateway.grams import LENGTH, grams
 from services.gateway.http.parameters import (
+    Field,
     FieldKind,
     FilterValue,
     ListQuery,
@@ -78,12 +79,15 @@ def narrow(where: Where, resource: Resource, query: ListQuery) -> None:
         field = resource.spec.narrowing(name)
         if field is None:
             raise LookupError(name)
-        where.conditions.append(_filter(where, name, field.kind, values))
+        where.conditions.append(_filter(where, name, field, values))
 
 
-def _filter(where: Where, name: str, kind: FieldKind, values: tuple[FilterValue, ...]) -> str:
+def _filter(where: Where, name: str, field: Field, values: tuple[FilterValue, ...]) -> str:
+    kind = field.kind
     if (bound := bound_of(name)) is not None:
-        return f"{bound.field} {bound.sign} all({where.add(list(values))}::timestamptz[])"
+        names = [field.name, *([field.after] if field.after and bound.sign == "<" else [])]
+        limits = [f"{bound.sign} {where.add(value)}::timestamptz" for value in values]
+        return " and ".join(f"{each} {limit}" for each in names for limit in limits)
     if kind is FieldKind.AMONG:
         return holds_any(name, where.add(list(values)))
     if kind is FieldKind.TEXT:
