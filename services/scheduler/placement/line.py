@@ -40,6 +40,7 @@ class Line(WaitingQueue):
         self._order: SortedKeys[OrderKey] = SortedKeys()
         self._fresh: SortedKeys[OrderKey] = SortedKeys()  # the first of every lane in line
         self._overtaken: dict[Shape, SortedKeys[OrderKey]] = {}  # likewise, by shape
+        self._awake: set[Shape] = set()  # of these shapes, those that are not known to be parked
         self._overtaken_in: dict[int, int] = {}
         self._counted: dict[int, int] = {}
 
@@ -53,7 +54,8 @@ class Line(WaitingQueue):
         self._block(None)
         placed: list[Placed] = []
         heads: list[tuple[OrderKey, Entry]] = []
-        for shape in self._overtaken:
+        self._awake = {shape for shape in self._awake if self._is_tried(shape)}
+        for shape in self._awake:
             self._push_head(heads, shape)
         heapify(heads)
         while len(placed) < limit:
@@ -88,7 +90,8 @@ class Line(WaitingQueue):
 
     def wake(self, shapes: Iterable[Shape]) -> None:
         """Let shapes be tried again that are parked no more."""
-        if any(True for _ in shapes):
+        for shape in shapes:
+            self._awake.add(shape)
             self.due = True
 
     def look_again(self) -> None:
@@ -151,6 +154,9 @@ class Line(WaitingQueue):
         if entry is not None:
             entry.lane.watch()
 
+    def _is_tried(self, shape: Shape) -> bool:
+        return shape in self._overtaken and shape not in self.parked
+
     def _push_head(self, heads: list[tuple[OrderKey, Entry]], shape: Shape) -> None:
         same = self._overtaken.get(shape)
         key = same.first() if same and shape not in self.parked else None
@@ -176,6 +182,7 @@ class Line(WaitingQueue):
     def _overtake(self, entry: Entry) -> None:
         priority, lane = entry.session.priority, entry.lane
         _take(self._fresh, lane.fresh, entry.key, is_shown=True)
+        self._awake.add(lane.shape)
         _put(self._overtaken.setdefault(lane.shape, SortedKeys()), lane.overtaken, entry.key)
         self._overtaken_in[priority] = self._overtaken_in.get(priority, 0) + 1
         entry.overtake(self._counted.get(priority, 0))
@@ -226,6 +233,7 @@ class Line(WaitingQueue):
             self._fresh.add(first)
         first = lane.overtaken.first()
         if first is not None:
+            self._awake.add(lane.shape)
             self._overtaken.setdefault(lane.shape, SortedKeys()).add(first)
 
 
