@@ -277,19 +277,13 @@ async def test_what_does_not_end_to_start_anew_is_given_up(timed):
     assert timed.writer.books.cluster.holdings == {}
 
 
-async def test_a_restart_does_not_lengthen_a_life_whoever_leads(timed):
-    ceiling = keypair_scope("AK"), Ceiling({}, lifetime_s=100)
-    timed.writer.books.set_limits(*ceiling)
+async def test_a_restart_does_not_lengthen_a_life(timed):
+    timed.writer.books.set_limits(keypair_scope("AK"), Ceiling({}, lifetime_s=100))
     await restarting(timed, access_key="AK")
     await timed.at(60)
     await timed.seen("s1", "terminated", exit_code=143)
     await timed.seen("s1", "running")
-    await timed.at(70)
-    await timed.stop()
-    again = await Timed(timed.log, timed.clock).start()
-    again.writer.books.set_limits(*ceiling)
-    await again.at(29)
-    assert await again.status("s1") == "RUNNING"
-    await again.at(31)
-    assert again.ends() == {"s1": "idle-session-lifetime"}
-    await again.stop()
+    await timed.at(99)
+    assert await timed.status("s1") == "RUNNING"
+    await timed.at(100)
+    assert timed.ends() == {"s1": "idle-session-lifetime"}

@@ -7,6 +7,7 @@ import pytest
 from services.scheduler.books import Books
 from services.scheduler.domain import deadlines, resource_group
 from services.scheduler.domain.idleness import IdleRules
+from services.scheduler.domain.scopes import Ceiling, keypair_scope
 from services.scheduler.placement.model import Agent
 from shared.contracts.scheduler import KernelPlacement, SessionScheduled
 from shared.kernel.rejections import Rejection
@@ -194,3 +195,16 @@ def test_who_restarts_a_session_uses_it():
     assert agenda.take(START + timedelta(seconds=runs_since + 7)) is None
     due = agenda.take(START + timedelta(seconds=runs_since + 8))
     assert due.reason == "idle-timeout"
+
+
+def test_whoever_leads_counts_a_life_from_when_the_session_ran_first():
+    life = running(access_key="AK")
+    first_ran = len(life.events) - 1
+    life.restart()
+    life.report("terminated", exit_code=143)
+    life.report("running", "s1.0'", attempt=2)
+    books = books_of(life)
+    books.set_limits(keypair_scope("AK"), Ceiling({}, lifetime_s=20))
+    assert books.agenda.take(START + timedelta(seconds=first_ran + 19)) is None
+    due = books.agenda.take(START + timedelta(seconds=first_ran + 20))
+    assert due.reason == "idle-session-lifetime"
