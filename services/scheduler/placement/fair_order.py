@@ -19,6 +19,9 @@ ClaimKey: TypeAlias = tuple[int, int, int, str]
 
 NEVER: Final = 1 << 200  # a turn behind all
 NEAR: Final = 512  # so many are walked past rather than guessed at again
+SAMPLED_LINES: Final = 64
+SAMPLED_PLACES: Final = 8
+FINE: Final = 64
 
 
 class Weights:
@@ -141,12 +144,15 @@ def _narrowed(
         return before, stretches
     least = min(measure.value(line, low) for line, low, _ in stretches.some()) - 1
     most = max(measure.value(line, high - 1) for line, _, high in stretches.some())
-    is_slow = False
+    slow = 0  # steps in a row that have brought little
     while offset - before > near and most - least > 1:
-        if is_slow:
+        if slow > 1:
+            slow = 0
             guess = _middle(_Stretches(lines, lows, highs), measure)
         else:
-            guess = least + (most - least) * (offset - before - near // 2) // size
+            guess = _sampled(
+                _Stretches(lines, lows, highs), measure, offset - before - near // 2, size
+            )
         guess = max(min(guess, most - 1), least + 1)
         beyond = measure.beyond
         cuts = [
@@ -154,12 +160,38 @@ def _narrowed(
             for line, low, high in zip(lines, lows, highs, strict=True)
         ]
         passed = sum(cuts) - sum(lows)
-        if passed <= offset - before:
+        missing = offset - before
+        if passed <= missing:
             least, lows, before, left = guess, cuts, before + passed, size - passed
         else:
             most, highs, left = guess, cuts, passed
-        is_slow, size = left * 2 > size, left
+        is_slow = left * 2 > size and (offset - before) * 2 > missing
+        slow = slow + 1 if is_slow else 0
+        size = left
     return before, _Stretches(lines, lows, highs)
+
+
+def _sampled(stretches: _Stretches, measure: _Measure, wanted: int, size: int) -> int:
+    """Return a value below which `wanted` of all may be, as some places of some lines tell."""
+    some = list(stretches.some())
+    points: list[tuple[int, int]] = []
+    for line, low, high in some[:: len(some) // SAMPLED_LINES + 1]:
+        count = high - low
+        parts = min(count, SAMPLED_PLACES)
+        points.extend(
+            (
+                measure.value(line, low + (2 * part + 1) * count // (2 * parts)),
+                count * FINE // parts,
+            )
+            for part in range(parts)
+        )
+    points.sort()
+    left = sum(weight for _, weight in points) * max(wanted, 0) // size
+    for value, weight in points:
+        left -= weight
+        if left < 0:
+            return value
+    return points[-1][0]
 
 
 def _middle(stretches: _Stretches, measure: _Measure) -> int:
