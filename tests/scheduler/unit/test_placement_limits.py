@@ -171,3 +171,17 @@ def test_who_gives_up_while_a_limit_holds_him_leaves_nothing_behind():
     group.ledgers.set_limits(KEYPAIR, {})
     assert group.start() == []
     assert len(group.planner.queue) == 0
+
+
+def test_who_was_passed_over_long_ago_starts_when_enough_is_free_at_last():
+    group = Group(cpu=2, retries_to_skip=1)
+    group.wait(session("a", 1))
+    assert group.start() == ["a"]
+    group.wait(session("big", 2, cpu=2))
+    assert group.start() == []
+    group.wait(session("b", 3))
+    assert group.start() == ["b"]
+    group.end("a")
+    assert group.start() == []
+    group.end("b")
+    assert group.start() == ["big"]
