@@ -4,6 +4,10 @@ import time
 
 import pytest
 
+from services.scheduler.forecast.estimate import waits
+from services.scheduler.forecast.snapshot import Running, take
+from services.scheduler.forecasting import Question, parts
+from services.scheduler.foresight import AGENTS_MAX, FORESEEN_MAX
 from tests.scheduler.trace import Trace
 
 WARM_UP = 300
@@ -50,3 +54,30 @@ def test_four_of_five_sessions_start_within_the_range_that_was_told(scheduler, c
             f"{spent_s / len(asked) * 1000:.0f} ms an estimate"
         )
     assert LEAST <= held / waited <= MOST
+
+
+def test_what_the_first_of_a_queue_cost_among_as_many_agents_as_are_looked_at(show):
+    trace = Trace(3, agents=AGENTS_MAX, load=3.0)
+    while len(trace.planner.queue) < FORESEEN_MAX:
+        trace.enter(trace.next())
+    holdings = trace.planner.cluster.holdings
+    running = tuple(
+        Running(name, user, "img", trace.now - since, {name: holdings[name]})
+        for name, (user, since) in trace.running.items()
+    )
+    began = time.process_time()
+    snapshot = take(trace.planner, (), running, FORESEEN_MAX)
+    wanted = tuple(one.session.session_id for one in snapshot.waiting)
+    question = Question(snapshot, trace.past.copied(snapshot, ()), wanted)
+    taken = time.process_time()
+    size = sum(map(len, parts(question)))
+    cut = time.process_time()
+    found = waits(snapshot, (), question.past, wanted)
+    spent_s = time.process_time() - cut
+    show(
+        f"{len(wanted)} waiting, {len(running):,} running on {AGENTS_MAX:,} agents:"
+        f" {len(found)} starts in {spent_s:.1f} s of a process of its own; the scheduler"
+        f" takes {(taken - began) * 1e3:.0f} ms to copy and {(cut - taken) * 1e3:.0f} ms, in parts,"
+        f" to tell ({size / 1e3:.0f} kB)"
+    )
+    assert found
