@@ -19,6 +19,8 @@ RawSlots: TypeAlias = Mapping[str, int | float | str | None]
 MILLI: Final = 1000
 MAX_AMOUNT: Final = 2**60
 BINARY_UNITS: Final = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40, "p": 50}
+BINARY: Final = 1024
+BYTE_UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _NAME = re.compile(r"[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)?")
 _AMOUNT = re.compile(
     r"(?P<number>\d{1,19}(\.\d{1,9})?)(?P<unit>[kmgtp]?)(i?b)?", re.IGNORECASE | re.ASCII
@@ -103,6 +105,18 @@ def render_amount(name: str, amount: int) -> str:
     whole, rest = divmod(abs(amount), MILLI)
     fraction = f".{rest:03d}".rstrip("0") if rest else ""
     return f"{sign}{whole}{fraction}"
+
+
+def say_amount(name: str, amount: int) -> str:
+    """Render an amount for people: bytes with a binary unit, to two decimals."""
+    if not is_bytes(name):
+        return render_amount(name, amount)
+    rest, power = Decimal(amount), 0
+    while abs(rest) >= BINARY and power < len(BYTE_UNITS) - 1:
+        rest /= BINARY
+        power += 1
+    text = f"{rest:.2f}".rstrip("0").rstrip(".") if power else f"{rest:f}"
+    return f"{text} {BYTE_UNITS[power]}"
 
 
 @lru_cache(maxsize=65_536)

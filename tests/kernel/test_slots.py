@@ -142,3 +142,20 @@ def test_no_text_makes_the_parser_fail(text):
 def test_what_was_rendered_is_read_back_as_it_was(amounts, limits):
     assert slots.slots_of(slots.render_slots(amounts)) == amounts
     assert slots.limits_of(slots.render_limits(limits)) == limits
+
+
+@pytest.mark.parametrize(
+    ("name", "amount", "said"),
+    [
+        ("mem", 0, "0 B"),
+        ("mem", 1023, "1023 B"),
+        ("mem", 96 * 2**20, "96 MiB"),
+        ("mem", 3 * 2**29, "1.5 GiB"),
+        ("mem", -(2**30), "-1 GiB"),
+        ("mem", 2**59, "512 PiB"),
+        ("cuda.mem", 2**40 + 2**33, "1.01 TiB"),
+        ("cpu", 1500, "1.5"),
+    ],
+)
+def test_people_read_bytes_with_a_unit(name, amount, said):
+    assert slots.say_amount(name, amount) == said

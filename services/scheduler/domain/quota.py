@@ -15,7 +15,7 @@ from shared.contracts.policies import (
 )
 from shared.contracts.scheduler import EnqueueSession, Violation
 from shared.kernel.rejections import FieldError, Rejection
-from shared.kernel.slots import Limits, Slots, excess, multiply, render_amount
+from shared.kernel.slots import Limits, Slots, excess, is_bytes, multiply, render_amount, say_amount
 
 CODE: Final = "quota_exceeded"
 KeypairPolicyFact = KeypairPolicyCreated | KeypairPolicyChanged | KeypairPolicyDeleted
@@ -104,10 +104,13 @@ class _Over(NamedTuple):
 
 
 def _sentence(over: _Over, policy: str) -> str:
-    waiting = "" if over.used is None else f"{over.used} wait already and "
+    def said(amount: str) -> str:
+        return say_amount(over.name, int(amount)) if is_bytes(over.name) else amount
+
+    waiting = "" if over.used is None else f"{said(over.used)} wait already and "
     return (
-        f"The policy {policy} allows {over.limit} as {over.limit_name}: "
-        f"{waiting}{over.requested} was asked for."
+        f"The policy {policy} allows {said(over.limit)} as {over.limit_name}: "
+        f"{waiting}{said(over.requested)} was asked for."
     )
 
 

@@ -7,7 +7,7 @@ import msgspec
 
 from shared.contracts.scheduler import Adjustment, EnqueueSession
 from shared.kernel.rejections import FieldError, Rejection
-from shared.kernel.slots import Slots, render_amount
+from shared.kernel.slots import Slots, render_amount, say_amount
 
 CODE: Final = "below_image_minimum"
 _COUNTERPARTS: Final = {"device": "shares", "shares": "device"}
@@ -67,7 +67,8 @@ def shared_memory_errors(command: EnqueueSession) -> Iterator[FieldError]:
         yield FieldError("shared_memory", "negative", "shared_memory can't be negative.")
     elif shared and shared >= memory:
         message = (
-            f"shared_memory ({shared}) is a part of mem ({memory}) and must be less: "
+            f"shared_memory ({say_amount('mem', shared)}) is a part of mem "
+            f"({say_amount('mem', memory)}) and must be less: "
             "ask for more mem, or for less shared_memory."
         )
         yield FieldError("shared_memory", "not_below_memory", message)
@@ -79,8 +80,8 @@ def below_minimum(image: str, adjustments: tuple[Adjustment, ...]) -> Rejection:
         FieldError(
             f"resources.{one.slot}",
             CODE,
-            f"{one.slot}: {_amount(one, one.requested)} asked, the image '{image[:128]}' needs "
-            f"at least {_amount(one, one.adjusted_to)}"
+            f"{one.slot}: {say_amount(one.slot, one.requested)} asked, "
+            f"the image '{image[:128]}' needs at least {say_amount(one.slot, one.adjusted_to)}"
             + (", shared memory included." if one.why != "image-minimum" else "."),
         )
         for one in adjustments

@@ -10,7 +10,7 @@ from services.scheduler.placement.model import Agent, Shape
 from services.scheduler.placement.planner import GroupPlanner
 from services.scheduler.placement.queue import Entry
 from shared.contracts.scheduler import Reason, Violation
-from shared.kernel.slots import MILLI, render_amount
+from shared.kernel.slots import MILLI, render_amount, say_amount
 
 
 class _Short(NamedTuple):
@@ -175,8 +175,8 @@ def _violation(group: str, short: _Short) -> Violation:
 
 def _sentence(short: list[_Short], agents: int) -> str:
     parts = [
-        f" {one.slot}: {render_amount(one.slot, one.requested)} asked, at least "
-        f"{render_amount(one.slot, one.least)} short on {one.agents} of {agents} agents."
+        f" {one.slot}: {say_amount(one.slot, one.requested)} asked, at least "
+        f"{say_amount(one.slot, one.least)} short on {one.agents} of {agents} agents."
         for one in short
     ]
     return "".join(parts)
@@ -231,8 +231,8 @@ def never_fits(
         message = f"All agents of {group} together could hold {places} of {shape.nodes()} kernels."
     else:
         limits = "; ".join(
-            f"{one.slot} {render_amount(one.slot, one.requested)} was asked and the largest agent "
-            f"has {render_amount(one.slot, one.most)}"
+            f"{one.slot} {say_amount(one.slot, one.requested)} was asked and the largest agent "
+            f"has {say_amount(one.slot, one.most)}"
             for one in short
             if one.most < one.requested
         )
