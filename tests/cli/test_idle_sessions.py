@@ -2,6 +2,7 @@
 
 import pytest
 
+from shared.testing.installation import eventually
 from tests.cli.conftest import name
 
 pytestmark = [
@@ -52,7 +53,10 @@ def test_it_shows_how_long_a_session_may_still_be_unused(admin, rules):
     given = (*SMALL, "--type", "interactive", "--name", called)
     done = admin.qm("session", "run", *given, "--", "sleep", "600")
     assert done.returncode == 0, done.stderr
-    (check,) = admin.json("session", "show", called)["idle_checks"]
+    (check,) = eventually(
+        "the session runs and tells what may end it",
+        lambda: admin.json("session", "show", called)["idle_checks"],
+    )
     assert check["check"] == "network_timeout"
     assert 3500 < check["remaining_s"] <= 3615
     assert "unused" in admin.qm("session", "show", called).stdout

@@ -49,6 +49,7 @@ class Operation(NamedTuple):
     listed: ListSpec | None = None
     page: type[msgspec.Struct] | None = None
     narrowed: ListSpec | None = None
+    needs_body: bool = True
 
 
 def operation(action: str, **more: Any) -> dict[str, Operation]:

@@ -117,7 +117,9 @@ async def terminate(request: Request[Any, Any, Any], key: str) -> ASGIResponse:
 
 @post(
     "/v1/sessions/{key:str}/restart",
-    opt=operation("sessions.restart", body=RestartSessionBody, answer=SessionDocument),
+    opt=operation(
+        "sessions.restart", body=RestartSessionBody, needs_body=False, answer=SessionDocument
+    ),
     status_code=200,
 )
 async def restart(request: Request[Any, Any, Any], key: str) -> ASGIResponse:

@@ -140,7 +140,7 @@ def _describe(
             media: {"schema": schema if media == _JSON else {"type": "string"}}
             for media in found.media
         }
-        described["requestBody"] = {"required": True, "content": content}
+        described["requestBody"] = {"required": found.needs_body, "content": content}
     if method in _WRITES and found.action != PUBLIC:
         described["responses"]["202"] = {"description": "Accepted, not yet visible: a task."}
     return described

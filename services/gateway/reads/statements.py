@@ -76,7 +76,8 @@ def narrow(where: Where, resource: Resource, query: ListQuery) -> None:
     if resource.only is not None:
         where.conditions.append(f"({resource.only})")
     for name, values in query.filters:
-        field = resource.spec.narrowing(name)
+        # what a route narrows by itself is not for callers to name
+        field = resource.spec.narrowing(name) or resource.spec.field(name)
         if field is None:
             raise LookupError(name)
         where.conditions.append(_filter(where, name, field, values))
