@@ -72,6 +72,7 @@ class Publisher:
         self._wishes: dict[Key, Wish | None] = {}
         self._strays: set[Key] = set()
         self._compare_with: dict[Key, Wish] | None = None
+        self._put_since: set[str] = set()  # what was put since a comparison was asked for
         self._wake = asyncio.Event()
 
     @property
@@ -101,6 +102,7 @@ class Publisher:
             if kernel.place is not None:
                 wanted[kernel.place.agent_id, kernel.kernel_id] = self._wish(session, kernel)
         self._strays.clear()
+        self._put_since.clear()
         self._compare_with = wanted
         self._wake.set()
 
@@ -163,7 +165,9 @@ class Publisher:
         for name, spec in found.items():
             key = named.get(name)
             if key is None:
-                await self._desired.remove_key(name)
+                # a comparison that is tried again may be older than what was put meanwhile
+                if name not in self._put_since:
+                    await self._desired.remove_key(name)
             elif _says_the_same(spec, wanted[key].spec):
                 del wanted[key]
         for key, wish in wanted.items():
@@ -205,6 +209,8 @@ class Publisher:
 
     async def _bring(self, key: Key, wish: Wish | None) -> None:
         agent_id, kernel_id = key
+        if self._compare_with is not None:
+            self._put_since.add(desired_key(agent_id, kernel_id))
         if wish is None:
             await self._desired.remove(agent_id, kernel_id)
             return

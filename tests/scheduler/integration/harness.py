@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import asyncpg
@@ -33,6 +33,7 @@ from shared.testing.services import ServiceProcess
 USER, PROJECT = "user-1", "project-1"
 META = Meta(actor=Actor(kind="user", id=USER), correlation_id="test")
 WAIT_S = 20.0
+LOOK_AGAIN_S = 1.0
 PEERS = ("users", "agents", "policies")
 
 
@@ -78,8 +79,10 @@ class World:
                 heard = self.heard
                 if found := await look():
                     return found
-                async with self.news:
-                    await self.news.wait_for(lambda heard=heard: self.heard != heard)
+                # a write is told of a moment before it can be read, so nobody tells when it can
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_AGAIN_S), self.news:
+                        await self.news.wait_for(lambda heard=heard: self.heard != heard)
 
     async def until_said(self, text: str) -> None:
         """Wait until the scheduler has logged a line with `text`: it has learned of it."""
