@@ -6,6 +6,7 @@ from itertools import count
 import pytest
 
 from services.scheduler.placement.reasons import Explainer
+from shared.runtime.collector import calm
 from tests.benchmarks.figures import beside
 from tests.benchmarks.placement import USERS, enqueue, place, planner_of
 
@@ -42,6 +43,7 @@ def test_a_page_anywhere_right_after_all_shares_have_changed(scheduler, show):
     planner, numbers = waiting(scheduler)
     explainer = Explainer(planner)
     planner.queue.page(0, PAGE)  # as the leader looks four times a second
+    calm()  # as every service does once it is ready
     live = iter(list(planner.cluster.holdings))
     times_ms = []
     for turn in range(ROUNDS):
