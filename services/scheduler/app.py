@@ -45,6 +45,7 @@ from shared.kernel.rejections import Rejection
 from shared.messaging import telemetry
 from shared.messaging.connection import on_reconnect
 from shared.messaging.desired import DesiredState
+from shared.messaging.desired_writer import DesiredWriter
 from shared.observability.logging import get_logger
 from shared.projections.replica import Replica
 from shared.runtime.collector import calm
@@ -103,9 +104,9 @@ async def _lead(
         retry_s=settings.scheduler_retry_s,
     )
     calm()  # what was folded stays
-    desired = DesiredState(runtime.nats)
     publisher = Publisher(
-        desired,
+        DesiredState(runtime.nats),
+        DesiredWriter(runtime.nats, epoch),
         SpecMaker(runtime.keyring(), epoch, scheduler.limits.policies),
         confirm=leadership.confirm,
         broken=scheduler.cannot_start,

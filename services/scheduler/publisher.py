@@ -23,13 +23,14 @@ from shared.contracts.scheduler import (
 from shared.contracts.subjects import desired_key
 from shared.eventlog.outcomes import LogUnavailable
 from shared.messaging.desired import DesiredState, DesiredUnavailable
+from shared.messaging.desired_writer import DesiredLost, DesiredWriter
 from shared.observability.health import Check
 from shared.observability.logging import get_logger
 from shared.security.sealing import SealBroken
 
 log = get_logger(__name__)
 
-AT_ONCE: Final = 64
+AT_ONCE: Final = 256
 UNHEALTHY_LAG: Final = 1000
 PAUSE_MAX_S: Final = 5.0
 # what changes the wish for every live kernel of a session
@@ -49,14 +50,16 @@ class Wish(NamedTuple):
 class Publisher:
     """Brings wishes into the bucket, one after the other for each kernel.
 
-    `confirm` is asked before writing: who does not lead any more must not say what nodes shall do.
-    `broken` is told of a kernel whose environment does not open: it can't be started. `lost` is
-    called when the bucket turns out to be a new one, and shall have everything compared.
+    `confirm` is asked before the bucket is taken: who does not lead any more must not say what
+    nodes shall do. `broken` is told of a kernel whose environment does not open: it can't be
+    started. `lost` is called when the bucket turns out to be a new one, or taken by another, and
+    shall have everything compared.
     """
 
     def __init__(
         self,
         desired: DesiredState,
+        writer: DesiredWriter,
         specs: SpecMaker,
         *,
         confirm: Callable[[], Awaitable[None]],
@@ -64,11 +67,11 @@ class Publisher:
         lost: Callable[[], None],
     ) -> None:
         self._desired = desired
+        self._writer = writer
         self._specs = specs
         self._confirm_leading = confirm
         self._broken = broken
         self._lost = lost
-        self._is_marked = False
         self._wishes: dict[Key, Wish | None] = {}
         self._strays: set[Key] = set()
         self._compare_with: dict[Key, Wish] | None = None
@@ -135,10 +138,14 @@ class Publisher:
             await self._wake.wait()
             self._wake.clear()
             try:
+                if not self._writer.has_taken:
+                    await self._writer.take(self._confirm_leading)
                 await self._compare()
-                if await self._write():
-                    await self._confirm()
+                await self._write()
                 pause_s = 0.1
+            except DesiredLost as problem:
+                log.warning("desired_bucket_lost", problem=str(problem), waiting=self.waiting)
+                self._lost()
             except (DesiredUnavailable, LogUnavailable) as problem:
                 log.warning("desired_state_waits", problem=str(problem), waiting=self.waiting)
                 await asyncio.sleep(pause_s)
@@ -161,66 +168,52 @@ class Publisher:
         wanted = dict(request)
         found = await self._desired.all()
         named = {desired_key(*key): key for key in wanted}
-        await self._confirm_leading()
+        unwanted: list[str] = []
         for name, spec in found.items():
             key = named.get(name)
             if key is None:
                 # a comparison that is tried again may be older than what was put meanwhile
                 if name not in self._put_since:
-                    await self._desired.remove_key(name)
+                    unwanted.append(name)
             elif _says_the_same(spec, wanted[key].spec):
                 del wanted[key]
+        for start in range(0, len(unwanted), AT_ONCE):
+            await self._writer.remove_keys(unwanted[start : start + AT_ONCE])
         for key, wish in wanted.items():
             # what a commit wished meanwhile is newer
             self._wishes.setdefault(key, wish)
-        self._is_marked = False
         await self._write()
         # only now may nodes take what is absent for unwanted
-        await self._desired.mark_complete()
-        self._is_marked = True
+        await self._writer.mark_complete()
         if self._compare_with is request:
             self._compare_with = None
 
-    async def _confirm(self) -> None:
-        """See that what was written stands beside everything else, not in a bucket made anew."""
-        if self._is_marked and not await self._desired.is_complete():
-            log.warning("desired_bucket_is_new")
-            self._is_marked = False
-            self._lost()
-
-    async def _write(self) -> bool:
-        """Write until nothing is wished for; tell whether anything was."""
-        has_written = bool(self._wishes)
+    async def _write(self) -> None:
+        """Write until nothing is wished for."""
         while self._wishes:
-            await self._confirm_leading()
-            keys = list(self._wishes)[:AT_ONCE]
-            taken = {key: self._wishes.pop(key) for key in keys}
-            results = await asyncio.gather(
-                *(self._bring(key, wish) for key, wish in taken.items()), return_exceptions=True
-            )
-            problem: BaseException | None = None
-            for key, result in zip(keys, results, strict=True):
-                if isinstance(result, BaseException):
-                    self._wishes.setdefault(key, taken[key])
-                    problem = result
-            if problem is not None:
-                raise problem
-        return has_written
+            taken = {key: self._wishes[key] for key in list(self._wishes)[:AT_ONCE]}
+            if self._compare_with is not None:
+                self._put_since.update(desired_key(*key) for key in taken)
+            await self._writer.bring(self._specs_of(taken))
+            for key, wish in taken.items():
+                # a commit may have wished for something newer meanwhile
+                if self._wishes.get(key) is wish:
+                    self._wishes.pop(key, None)
 
-    async def _bring(self, key: Key, wish: Wish | None) -> None:
-        agent_id, kernel_id = key
-        if self._compare_with is not None:
-            self._put_since.add(desired_key(agent_id, kernel_id))
-        if wish is None:
-            await self._desired.remove(agent_id, kernel_id)
-            return
-        try:
-            spec = self._specs.with_environ(wish.spec, agent_id, wish.user_id, wish.environ)
-        except SealBroken:
-            log.exception("environ_does_not_open", session_id=wish.spec.session_id)
-            self._broken(wish.spec)
-        else:
-            await self._desired.put(agent_id, spec)
+    def _specs_of(self, wishes: dict[Key, Wish | None]) -> dict[Key, KernelSpec | None]:
+        """Return what to write; a kernel whose environment does not open is given up instead."""
+        specs: dict[Key, KernelSpec | None] = {}
+        for key, wish in wishes.items():
+            if wish is None:
+                specs[key] = None
+                continue
+            try:
+                specs[key] = self._specs.with_environ(wish.spec, key[0], wish.user_id, wish.environ)
+            except SealBroken:
+                log.exception("environ_does_not_open", session_id=wish.spec.session_id)
+                del self._wishes[key]
+                self._broken(wish.spec)
+        return specs
 
 
 def _says_the_same(found: KernelSpec, wanted: KernelSpec) -> bool:

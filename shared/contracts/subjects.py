@@ -5,6 +5,7 @@ from typing import Final
 
 EVENT_STREAM_PREFIX: Final = "EVENTS_"
 DESIRED_BUCKET: Final = "desired"
+DESIRED_STREAM: Final = f"KV_{DESIRED_BUCKET}"
 _SAFE = re.compile(r"[A-Za-z0-9_-]+")
 
 

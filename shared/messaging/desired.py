@@ -2,7 +2,7 @@
 
 The bucket holds nothing that the scheduler's log doesn't say; when it is lost, it is filled again.
 A half filled one looks like many kernels nobody wants any more, so the scheduler marks it as
-complete once it has put everything (`mark_complete`), and a watcher gives out no complete view
+complete once it has put everything (`desired_writer.py`), and a watcher gives out no complete view
 before it has seen that mark.
 """
 
@@ -14,23 +14,20 @@ import msgspec
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js.errors import BucketNotFoundError, NoStreamResponseError, NotFoundError
-from nats.js.kv import KeyValue
 
 from shared.contracts.kernels import KernelSpec
-from shared.contracts.subjects import DESIRED_BUCKET, desired_key, token
+from shared.contracts.subjects import DESIRED_BUCKET, DESIRED_STREAM, token
 from shared.messaging.reader import Delivery, ReaderLostError, StreamReader
 from shared.messaging.streams import API_TIMEOUT_S, ensure_desired_bucket
 from shared.observability.logging import get_logger
 
 log = get_logger(__name__)
 
-STREAM: Final = f"KV_{DESIRED_BUCKET}"
 PREFIX: Final = f"$KV.{DESIRED_BUCKET}."
 COMPLETE: Final = "_complete"
-TOMBSTONE_S: Final = 3600.0
 RETRY_MIN_S: Final = 0.1
 RETRY_MAX_S: Final = 2.0
-_MISSING: Final = (NoStreamResponseError, NotFoundError, BucketNotFoundError)
+MISSING: Final = (NoStreamResponseError, NotFoundError, BucketNotFoundError)
 _GONE: Final = ("DEL", "PURGE")
 _decoder = msgspec.json.Decoder(KernelSpec)
 
@@ -61,37 +58,19 @@ DesiredChange: TypeAlias = Wanted | Dropped | Complete
 
 
 class DesiredState:
-    """Writes and reads the bucket; every method raises DesiredUnavailable without a server."""
+    """Reads the bucket; every method raises DesiredUnavailable without a server."""
 
     def __init__(self, nats: Client) -> None:
         self._nats = nats
         self._js = nats.jetstream(timeout=API_TIMEOUT_S)
-        self._bucket: KeyValue | None = None
-
-    async def put(self, agent_id: str, spec: KernelSpec) -> None:
-        """Say what shall become of a kernel; makes the bucket when it is gone."""
-        key = desired_key(agent_id, spec.kernel_id)
-        await self._write(key, msgspec.json.encode(spec))
-
-    async def remove(self, agent_id: str, kernel_id: str) -> None:
-        """Let the node forget a kernel."""
-        await self.remove_key(desired_key(agent_id, kernel_id))
-
-    async def remove_key(self, key: str) -> None:
-        """As `remove`, for a key that `all` has given."""
-        await self._write(key, None)
-
-    async def mark_complete(self) -> None:
-        """Say that everything desired is in the bucket; a wiped bucket needs it again."""
-        await self._write(COMPLETE, b"1")
 
     async def is_complete(self) -> bool:
         """Tell whether the bucket exists and was marked since it was made."""
-        async with _reaching():
+        async with reaching():
             try:
                 bucket = await self._js.key_value(DESIRED_BUCKET)
                 await bucket.get(COMPLETE)
-            except _MISSING:
+            except MISSING:
                 return False
         return True
 
@@ -100,17 +79,18 @@ class DesiredState:
 
         A value that isn't a spec counts as absent, so that it is put anew or removed.
         """
-        async with _reaching():
+        async with reaching():
             await ensure_desired_bucket(self._js)
             found: dict[str, KernelSpec] = {}
-            async with StreamReader(self._nats, STREAM, newest_of=(f"{PREFIX}*.*",)) as reader:
-                left = reader.pending
-                while left:
+            async with StreamReader(
+                self._nats, DESIRED_STREAM, newest_of=(f"{PREFIX}*.*",)
+            ) as reader:
+                while not reader.is_caught_up:
                     for delivery in await reader.next():
-                        left = delivery.pending
-                        spec = _spec(delivery)
+                        key, spec = delivery.subject.removeprefix(PREFIX), _spec(delivery)
+                        found.pop(key, None)
                         if spec is not None:
-                            found[delivery.subject.removeprefix(PREFIX)] = spec
+                            found[key] = spec
         return found
 
     async def watch(self, agent_id: str) -> AsyncIterator[DesiredChange]:
@@ -138,14 +118,12 @@ class DesiredState:
         mine = f"{PREFIX}{token(agent_id)}."
         wanted: set[str] = set()
         is_marked = is_told = False
-        async with StreamReader(self._nats, STREAM, newest_of=(f"{mine}*", mark)) as reader:
-            left = reader.pending
+        async with StreamReader(self._nats, DESIRED_STREAM, newest_of=(f"{mine}*", mark)) as reader:
             while True:
-                if is_marked and not left and not is_told:
+                if is_marked and reader.is_caught_up and not is_told:
                     is_told = True
                     yield Complete(frozenset(wanted))
                 for delivery in await reader.next():
-                    left = delivery.pending
                     if delivery.subject == mark:
                         is_marked = not _is_gone(delivery)
                         continue
@@ -158,36 +136,19 @@ class DesiredState:
                         wanted.discard(kernel_id)
                         yield Dropped(kernel_id)
 
-    async def _write(self, key: str, value: bytes | None) -> None:
-        async with _reaching():
-            if self._bucket is None:
-                self._bucket = await ensure_desired_bucket(self._js)
-            try:
-                await _put(self._bucket, key, value)
-            except _MISSING:
-                log.warning("desired_bucket_lost")
-                self._bucket = await ensure_desired_bucket(self._js)
-                await _put(self._bucket, key, value)
 
-
-class _reaching:  # noqa: N801  # reads as a statement: async with _reaching()
+class reaching:  # noqa: N801  # reads as a statement: async with reaching()
     """Turns every sign that the bucket is away into DesiredUnavailable."""
 
     async def __aenter__(self) -> None:
-        return
+        """Nothing is to be done before."""
 
     async def __aexit__(self, _kind: object, problem: BaseException | None, _trace: object) -> None:
+        """Raise DesiredUnavailable in place of what says so."""
         if isinstance(problem, NatsError | ReaderLostError | TimeoutError | OSError):
             raise DesiredUnavailable(
                 f"the desired state can't be reached: {problem!r}"
             ) from problem
-
-
-async def _put(bucket: KeyValue, key: str, value: bytes | None) -> None:
-    if value is None:
-        await bucket.purge(key, msg_ttl=TOMBSTONE_S)
-    else:
-        await bucket.put(key, value)
 
 
 def _is_gone(delivery: Delivery) -> bool:

@@ -43,7 +43,10 @@ class ReaderLostError(Exception):
 
 
 class Delivery(NamedTuple):
-    """One message: its sequence in the stream, and how many were still to come after it."""
+    """One message: its sequence in the stream, and how many were still to come after it.
+
+    Where messages are replaced, `pending` may stay too high (NATS 2.15 counts on).
+    """
 
     subject: str
     sequence: int
@@ -88,7 +91,7 @@ class StreamReader:
             }
         )
         self.last_sequence = 0
-        self.pending = 0
+        self.is_caught_up = False
         self._config = ConsumerConfig(
             name=self._name,
             ack_policy=AckPolicy.NONE,
@@ -106,14 +109,15 @@ class StreamReader:
     async def __aenter__(self) -> Self:
         """Make the consumer.
 
-        Then `last_sequence` is where the stream ended, and `pending` how much there is to read.
+        Then `last_sequence` is where the stream ended, and `is_caught_up` whether all up to there
+        was taken: with `arrived`, as nothing more of that is to come.
         """
         try:
             js = self._nats.jetstream(timeout=API_TIMEOUT_S)
             self._subscription = await self._nats.subscribe(self._inbox, cb=self._receive)
-            consumer = await js.add_consumer(self._stream, self._config)
-            self.pending = consumer.num_pending or 0
             self.last_sequence = (await js.stream_info(self._stream)).state.last_seq
+            consumer = await js.add_consumer(self._stream, self._config)
+            self.is_caught_up = not consumer.num_pending
         except (NatsError, OSError, TimeoutError) as problem:
             await self._close()
             raise ReaderLostError(f"{self._stream} cannot be read: {problem!r}") from problem
@@ -144,9 +148,17 @@ class StreamReader:
 
     def arrived(self) -> list[Delivery]:
         """Return what has arrived and was not taken yet, without waiting."""
-        taken = [_delivery(message) for message in self._buffer]
+        taken = [self._delivery(message) for message in self._buffer]
         self._buffer.clear()
         return taken
+
+    def _delivery(self, message: Msg) -> Delivery:
+        tokens = message.reply.split(".")
+        first = 5 if len(tokens) == _SHORT else 7  # with a domain there are two more in front
+        sequence, pending = int(tokens[first]), int(tokens[first + 3])
+        if sequence >= self.last_sequence or not pending:
+            self.is_caught_up = True
+        return Delivery(message.subject, sequence, pending, message.headers or {}, message.data)
 
     async def _ask(self) -> None:
         if self._outstanding > 0:
@@ -195,15 +207,3 @@ class StreamReader:
             await self._nats.publish(f"$JS.API.CONSUMER.DELETE.{self._stream}.{self._name}")
         except NatsError:
             return  # without a server there is nothing to tidy up; the consumer ends by itself
-
-
-def _delivery(message: Msg) -> Delivery:
-    tokens = message.reply.split(".")
-    first = 5 if len(tokens) == _SHORT else 7  # with a domain there are two more in front
-    return Delivery(
-        message.subject,
-        int(tokens[first]),
-        int(tokens[first + 3]),
-        message.headers or {},
-        message.data,
-    )

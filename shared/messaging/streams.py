@@ -11,10 +11,9 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, KeyValueConfig, RetentionPolicy, StorageType, StreamConfig
 from nats.js.errors import BadRequestError, BucketNotFoundError, NotFoundError
-from nats.js.kv import KeyValue
 
 from shared.contracts.base import LOG_SERVICES
-from shared.contracts.subjects import DESIRED_BUCKET, event_stream, events_of
+from shared.contracts.subjects import DESIRED_BUCKET, DESIRED_STREAM, event_stream, events_of
 
 API_TIMEOUT_S: Final = 5
 NAME_IN_USE: Final = 10058
@@ -74,12 +73,12 @@ async def ensure_event_stream(
     return info.state.last_seq
 
 
-async def ensure_desired_bucket(js: JetStreamContext, *, replicas: int = 1) -> KeyValue:
-    """Make sure that the bucket of desired kernels exists, and return it."""
+async def ensure_desired_bucket(js: JetStreamContext, *, replicas: int = 1) -> None:
+    """Make sure that the bucket of desired kernels exists and takes atomic batches."""
     try:
-        return await js.key_value(DESIRED_BUCKET)
+        await js.key_value(DESIRED_BUCKET)
     except BucketNotFoundError:
-        return await js.create_key_value(
+        await js.create_key_value(
             KeyValueConfig(
                 bucket=DESIRED_BUCKET,
                 description="What each node shall run: <agent>.<kernel> -> KernelSpec",
@@ -88,6 +87,9 @@ async def ensure_desired_bucket(js: JetStreamContext, *, replicas: int = 1) -> K
                 replicas=replicas,
             )
         )
+    config = (await js.stream_info(DESIRED_STREAM)).config
+    if not config.allow_atomic:
+        await js.update_stream(replace(config, allow_atomic=True))
 
 
 async def provision(nats: Client, *, replicas: int | None = None) -> None:

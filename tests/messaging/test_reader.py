@@ -43,10 +43,10 @@ async def test_everything_after_a_position_comes_in_order(nats: Client):
     await fill(nats, count)
     async with StreamReader(nats, STREAM, 50) as reader:
         assert reader.last_sequence == count
-        assert reader.pending == count - 50
+        assert not reader.is_caught_up
         taken = await take(reader, count - 50)
         assert [each.sequence for each in taken] == list(range(51, count + 1))
-        assert taken[-1].pending == 0
+        assert reader.is_caught_up
         await fill(nats, 1)
         assert (await take(reader, 1))[0].sequence == count + 1
 
@@ -70,8 +70,9 @@ async def test_more_bytes_than_one_request_may_hold_come_in_several(nats: Client
 async def test_the_newest_of_each_subject_then_what_follows(nats: Client):
     await fill(nats, 20)
     async with StreamReader(nats, STREAM, newest_of=("n.1", "n.5")) as reader:
-        assert reader.pending == 2
+        assert not reader.is_caught_up
         taken = await take(reader, 2)
+        assert reader.is_caught_up
         assert [(each.subject, each.sequence) for each in taken] == [("n.1", 16), ("n.5", 20)]
         await nats.jetstream().publish("n.2", b"")
         await nats.jetstream().publish("n.5", b"")

@@ -25,7 +25,7 @@ from shared.messaging import telemetry
 from shared.messaging.broker import make_broker
 from shared.messaging.commands import CommandContext, CommandServer
 from shared.messaging.connection import close, connect
-from shared.messaging.desired import DesiredState
+from shared.messaging.desired_writer import DesiredWriter
 from shared.security.environ import seal_for_node
 from shared.security.sealing import Keyring
 
@@ -34,12 +34,16 @@ DEADLINE_S = 60
 ROOT = Path(__file__).parents[3]
 
 
+async def _nobody_else_leads() -> None:
+    """A site has one writer."""
+
+
 class Site:
     """One node and what it is told and tells."""
 
     def __init__(self, nats: Client, url: str, folder: Path, **settings: str) -> None:
         self.nats = nats
-        self.desired = DesiredState(nats)
+        self.desired = DesiredWriter(nats, 1)
         self.reports: dict[tuple[str, int], dict[int, KernelReport]] = {}
         self.deliveries = 0
         self.introductions = 0
@@ -154,14 +158,23 @@ class Site:
 
     async def want(self, *specs: KernelSpec, complete: bool = True) -> None:
         """Put wishes, and say that they are all there are."""
-        for spec in specs:
-            await self.desired.put(AGENT, spec)
+        await self._bring({(AGENT, spec.kernel_id): spec for spec in specs})
         if complete:
             await self.desired.mark_complete()
 
+    async def forget(self, spec: KernelSpec) -> None:
+        """Wish nothing of a kernel any more."""
+        await self._bring({(AGENT, spec.kernel_id): None})
+
     async def stop_kernel(self, spec: KernelSpec, **fields: Any) -> None:
         """Wish a kernel gone."""
-        await self.desired.put(AGENT, msgspec.structs.replace(spec, goal="stopped", **fields))
+        wish = msgspec.structs.replace(spec, goal="stopped", **fields)
+        await self._bring({(AGENT, spec.kernel_id): wish})
+
+    async def _bring(self, wishes: dict[tuple[str, str], KernelSpec | None]) -> None:
+        if not self.desired.has_taken:
+            await self.desired.take(_nobody_else_leads)
+        await self.desired.bring(wishes)
 
     async def log(self, kernel_id: str, offset: int = 0, wait_s: float = 0.0) -> KernelLogPiece:
         """Ask the node for a piece of a kernel's log."""

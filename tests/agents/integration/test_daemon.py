@@ -137,7 +137,7 @@ async def test_a_kernel_that_the_bucket_lost_runs_on_until_the_scheduler_says_ot
     await site.want(kept, dropped)
     await site.until_phase(kept.kernel_id, "running")
     await site.until_phase(dropped.kernel_id, "running")
-    await site.desired.remove(AGENT, dropped.kernel_id)
+    await site.forget(dropped)
     for _ in range(2):
         beat = await site.until_next_beat()
         assert {one.kernel_id: one.phase for one in beat.kernels} == {
@@ -174,7 +174,7 @@ async def test_an_ended_kernel_is_forgotten_but_its_log_stays_and_it_never_runs_
     await site.want(spec)
     await site.until_ended(spec.kernel_id)
     await site.until_known(**{spec.kernel_id: "terminated"})
-    await site.desired.remove(AGENT, spec.kernel_id)
+    await site.forget(spec)
     await site.until_known()
     await site.want(spec)
     await site.until_known(**{spec.kernel_id: "terminated"})

@@ -45,7 +45,7 @@ async def test_only_so_many_logs_of_forgotten_kernels_are_kept(nats_server, tmp_
         for spec in specs:
             await site.want(spec)
             await site.until_ended(spec.kernel_id)
-            await site.desired.remove(AGENT, spec.kernel_id)
+            await site.forget(spec)
             await site.until_known()
         found = [(await site.log(spec.kernel_id)).found for spec in specs]
         assert found == [False, False, True, True]

@@ -196,7 +196,8 @@ async def test_a_kernel_that_nobody_booked_is_stopped_and_then_forgotten(world, 
 async def test_what_a_node_has_not_heard_of_is_said_again(world, node):
     (session_id,) = await world.enqueued("unheard")
     spec = await node.spec(session_id)
-    await world.desired.remove(node.agent_id, spec.kernel_id)
+    bucket = await world.client.jetstream().key_value("desired")
+    await bucket.purge(f"{node.agent_id}.{spec.kernel_id}")
     assert session_id not in await node.specs()
     await node.beat()
     await node.beat()
