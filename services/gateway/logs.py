@@ -23,14 +23,10 @@ Kernel = dict[str, Any]
 
 
 class Sight(NamedTuple):
-    """How a kernel stands now. `is_over` says that nothing more will be written.
-
-    `is_restarting`: another kernel will follow this one, and write a log of its own.
-    """
+    """How a kernel stands now. `is_over`: nothing more will be written, and no other follows it."""
 
     kernel: Kernel
     is_over: bool
-    is_restarting: bool = False
 
 
 Look = Callable[[], Awaitable[Sight | None]]
@@ -116,7 +112,7 @@ class KernelLogs:
             offset = piece.next_offset
             yield piece.data
             if piece.ended and not piece.data:
-                latest = await look()
-                if latest is None or not (latest.is_restarting or latest.kernel["id"] != kernel_id):
+                # the node knows before the read model whether the session is restarted or over
+                if sight.is_over:
                     return
                 await pause(RESTART_S)

@@ -81,7 +81,7 @@ async def _look(gateway: Gateway, session_id: str, wanted: str | None) -> Sight 
     if chosen is None:
         return None
     is_over = session["status"] in TERMINAL_STATUSES or chosen["status"] in TERMINAL_STATUSES
-    return Sight(chosen, is_over, session["status"] == "RESTARTING")
+    return Sight(chosen, is_over)
 
 
 async def _nothing() -> AsyncIterator[bytes]:

@@ -25,7 +25,7 @@ from shared.messaging import telemetry
 from shared.messaging.broker import make_broker
 from shared.messaging.commands import CommandContext, CommandServer
 from shared.messaging.connection import close, connect
-from shared.messaging.desired_writer import DesiredWriter
+from shared.messaging.desired_writer import DesiredLost, DesiredWriter
 from shared.security.environ import seal_for_node
 from shared.security.sealing import Keyring
 
@@ -174,7 +174,11 @@ class Site:
     async def _bring(self, wishes: dict[tuple[str, str], KernelSpec | None]) -> None:
         if not self.desired.has_taken:
             await self.desired.take(_nobody_else_leads)
-        await self.desired.bring(wishes)
+        try:
+            await self.desired.bring(wishes)
+        except DesiredLost:
+            await self.desired.take(_nobody_else_leads)
+            await self.desired.bring(wishes)
 
     async def log(self, kernel_id: str, offset: int = 0, wait_s: float = 0.0) -> KernelLogPiece:
         """Ask the node for a piece of a kernel's log."""
