@@ -19,7 +19,7 @@ from shared.contracts.agents import (
 from shared.contracts.base import Event
 from shared.kernel.image_labels import shared_memory_of
 
-# these run only what the host has; any other runtime can fetch an image that somebody offers
+# these run only what the host has; any other runtime can fetch an image, unless none shall be
 RUNTIMES_WITHOUT_PULL: Final = frozenset({"process"})
 
 REMEMBERED_MAX: Final = 10_000
@@ -33,6 +33,9 @@ class AgentsView:
         self.superseded: dict[str, set[str]] = {}
         self._offered: dict[str, tuple[str, ...]] = {}
         self._images: dict[str, dict[str, ImageNeeds]] = {}
+        self._digests: dict[tuple[str, str], str] = {}
+        self._fetchers: set[str] = set()
+        self._may_fetch = True
         self._schedulable: dict[str, bool] = {}
         self._architectures: dict[tuple[str, str, tuple[str, ...]], str | None] = {}
         self._verdicts: dict[tuple[str, Shape, int | None], Impossible | None] = {}
@@ -57,7 +60,24 @@ class AgentsView:
             case ImageDiscovered():
                 needs = ImageNeeds(event.minimum, shared_memory_of(event.labels))
                 self._images.setdefault(event.canonical, {})[event.architecture] = needs
+                self._digests[event.canonical, event.architecture] = event.digest
         return None
+
+    def let_fetch(self, *, allowed: bool) -> tuple[Agent, ...]:
+        """Take note whether nodes fetch images at all; return the agents that it changes."""
+        if allowed == self._may_fetch:
+            return ()
+        self._may_fetch = allowed
+        self._verdicts.clear()
+        for agent_id in self._fetchers:
+            agent = self.agents[agent_id]
+            self.agents[agent_id] = agent._replace(images=self._images_at(agent_id))
+        return tuple(self.agents[agent_id] for agent_id in sorted(self._fetchers))
+
+    def digest_for(self, agent_id: str, image: str) -> str:
+        """Return what an image shall be on an agent, "" where that is not known."""
+        agent = self.agents.get(agent_id)
+        return "" if agent is None else self._digests.get((image, agent.architecture), "")
 
     def architecture_of(
         self, image: str, group: str, designated: tuple[str, ...] = ()
@@ -153,6 +173,10 @@ class AgentsView:
         if known is not None and known.incarnation != incarnation:
             self.superseded.setdefault(agent_id, set()).add(known.incarnation)
         self._offered[agent_id] = profile.images
+        if profile.runtime in RUNTIMES_WITHOUT_PULL:
+            self._fetchers.discard(agent_id)
+        else:
+            self._fetchers.add(agent_id)
         self.agents[agent_id] = Agent(
             agent_id=agent_id,
             group=profile.resource_group,
@@ -161,15 +185,19 @@ class AgentsView:
             devices=tuple(
                 Device(device.device_id, device.slot, device.amount) for device in profile.devices
             ),
-            images=(
-                frozenset(profile.images) if profile.runtime in RUNTIMES_WITHOUT_PULL else None
-            ),
+            images=self._images_at(agent_id),
             incarnation=incarnation,
             alive=True,
             schedulable=self._schedulable.get(agent_id, True),
             gone=False,
         )
         return agent_id
+
+    def _images_at(self, agent_id: str) -> frozenset[str] | None:
+        """Return the only images that can be had on an agent, None where any can."""
+        if agent_id in self._fetchers and self._may_fetch:
+            return None
+        return frozenset(self._offered[agent_id])
 
     def _live(self, agent_id: str, *, alive: bool, gone: bool = False) -> str | None:
         agent = self.agents.get(agent_id)

@@ -107,7 +107,7 @@ async def _lead(
     publisher = Publisher(
         DesiredState(runtime.nats),
         DesiredWriter(runtime.nats, epoch),
-        SpecMaker(runtime.keyring(), epoch, scheduler.limits.policies),
+        SpecMaker(runtime.keyring(), epoch, scheduler.limits.policies, scheduler.agents),
         confirm=leadership.confirm,
         broken=scheduler.cannot_start,
         lost=scheduler.compare_all,

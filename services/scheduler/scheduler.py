@@ -85,9 +85,13 @@ class Scheduler:
         if source == "users":
             self.users.apply(event)
         scopes = self.limits.apply(event)
+        fetch = self.limits.policies.image_auto_pull != "none"
+        changed = self.agents.let_fetch(allowed=fetch)
         if self._writer is None:
             return
         books = self._writer.books
+        for agent in changed:
+            books.put_agent(agent)
         for scope in scopes:
             books.set_limits(scope, self.limits.ceiling(scope))
         books.set_defaults(self.limits.defaults())

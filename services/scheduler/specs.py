@@ -2,6 +2,7 @@
 
 import msgspec
 
+from services.scheduler.agents_view import AgentsView
 from services.scheduler.domain.session import Kernel, Session
 from services.scheduler.policies_view import PoliciesView
 from shared.contracts.base import Sealed
@@ -13,10 +14,13 @@ from shared.security.sealing import Keyring
 class SpecMaker:
     """Makes the desired state of kernels, under the leader's epoch and the settings of now."""
 
-    def __init__(self, keyring: Keyring, epoch: int, policies: PoliciesView) -> None:
+    def __init__(
+        self, keyring: Keyring, epoch: int, policies: PoliciesView, agents: AgentsView
+    ) -> None:
         self._keyring = keyring
         self._epoch = epoch
         self._policies = policies
+        self._agents = agents
 
     def spec(self, session: Session, kernel: Kernel) -> KernelSpec:
         """Return what the node of a placed kernel shall do with it; `environ` is left out."""
@@ -44,6 +48,7 @@ class SpecMaker:
             forced=ending.forced if ending else False,
             sudo=request.sudo,
             image_auto_pull=self._policies.image_auto_pull,
+            image_digest=self._agents.digest_for(place.agent_id, request.image),
             shared_memory=request.shared_memory,
             labels={"user": request.user_id, "project": request.project_id},
         )

@@ -18,6 +18,7 @@ EndReason = Literal[
     "task-failed",
     "out-of-memory",
     "failed-to-start",
+    "image-not-available",
     "agent-lost",
     "kernel-lost",
     "self-terminated",
@@ -52,8 +53,9 @@ class KernelSpec(msgspec.Struct, frozen=True, kw_only=True):
     `environ` is sealed under the node's own key. `goal` says whether the kernel shall run or be
     gone; a key that is absent means that the node may forget the kernel. A node of another
     `incarnation` than the one named leaves the kernel alone. `image_auto_pull` says when the image
-    is fetched: when its digest differs, when the tag is missing, never. `shared_memory` is how much
-    of its memory, in bytes, /dev/shm may take; None: all of it.
+    is fetched: when it is missing or its digest is not `image_digest` ("": not known), when it is
+    missing, never. `shared_memory` is how much of its memory, in bytes, /dev/shm may take; None:
+    all of it.
     """
 
     session_id: str
@@ -74,6 +76,7 @@ class KernelSpec(msgspec.Struct, frozen=True, kw_only=True):
     forced: bool = False
     sudo: bool = False
     image_auto_pull: AutoPull = "digest"
+    image_digest: str = ""
     shared_memory: int | None = None
     labels: dict[str, str] = {}
 

@@ -49,6 +49,8 @@ def make_job(
         user_index=user_index,
         sudo=spec.sudo,
         shared_memory_bytes=spec.shared_memory,
+        image_auto_pull=spec.image_auto_pull,
+        image_digest=spec.image_digest,
     )
 
 

@@ -8,12 +8,13 @@ before, and only the newest launch may run, once.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal, NamedTuple, Protocol
+from typing import ClassVar, Literal, NamedTuple, Protocol
 
 import msgspec
 
 from services.agents.node.cgroups.driver import Limits, Usage
 from shared.contracts.agents import Enforcement
+from shared.contracts.kernels import AutoPull, EndReason
 
 Presence = Literal["absent", "starting", "running", "ended", "lost"]
 
@@ -34,6 +35,7 @@ class KernelJob(msgspec.Struct, frozen=True, kw_only=True):
 
     `sudo` asks for root inside: in the kernel's own view of users, never on the machine.
     `shared_memory_bytes` is how much of its memory /dev/shm may take, None all of it.
+    `image_digest` is what the image shall be, "" where that is not known.
     """
 
     key: KernelKey
@@ -47,6 +49,14 @@ class KernelJob(msgspec.Struct, frozen=True, kw_only=True):
     user_index: int = 0
     sudo: bool = False
     shared_memory_bytes: int | None = None
+    image_auto_pull: AutoPull = "digest"
+    image_digest: str = ""
+
+
+class LocalImage(msgspec.Struct, frozen=True, kw_only=True):
+    """An image that a node has; `digest` is "" where its runtime knows none."""
+
+    digest: str = ""
 
 
 class Exit(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,6 +97,14 @@ class RuntimeProfile(msgspec.Struct, frozen=True, kw_only=True):
 class StartRefusedError(Exception):
     """A kernel cannot be started here; the text tells a person why."""
 
+    reason: ClassVar[EndReason] = "failed-to-start"
+
+
+class ImageNotAvailableError(StartRefusedError):
+    """An image is not on this node and cannot be had; the text tells a person why."""
+
+    reason = "image-not-available"
+
 
 class Runtime(Protocol):
     """Runs kernels. Every method may be called again after a crash with the same effect."""
@@ -95,8 +113,16 @@ class Runtime(Protocol):
         """Find out what this host allows; called once, first."""
         ...
 
+    async def find_image(self, image: str) -> LocalImage | None:
+        """Return what this node has under a name now, None nothing."""
+        ...
+
+    async def fetch_image(self, image: str) -> None:
+        """Get an image anew from where it is kept; raises `ImageNotAvailableError`."""
+        ...
+
     async def prepare(self, job: KernelJob) -> None:
-        """Make folders, limits and images ready; raises `StartRefusedError`."""
+        """Make folders and limits ready; raises `StartRefusedError`."""
         ...
 
     async def start(self, job: KernelJob, launch: int) -> None:

@@ -28,6 +28,7 @@ from services.agents.node.domain.kernel import (
     stops_at_once,
     wanted_stop,
 )
+from services.agents.node.image_check import make_sure_of_image
 from services.agents.node.journal import Journal
 from services.agents.node.runtime import (
     Exit,
@@ -196,16 +197,17 @@ class KernelWorker:
         self._change(await self._journal.decline(spec, ending, now))
 
     async def _launch(self, record: Record) -> None:
-        async with self._launches:
-            try:
-                job = self._make_job(record)
+        try:
+            job = self._make_job(record)
+            await make_sure_of_image(self._runtime, job)
+            async with self._launches:
                 await self._runtime.prepare(job)
                 record = self._record = await self._journal.launching(record)
                 self._launched += 1
                 await self._runtime.start(job, record.launch)
-            except StartRefusedError as refusal:
-                exit_ = Exit(code=None, at=self._clock.now(), error=str(refusal))
-                await self._withdraw(record, judge_end(record, exit_))
+        except StartRefusedError as refusal:
+            ending = Ending(phase="failed", reason=refusal.reason, detail=str(refusal))
+            await self._withdraw(record, ending)
 
     async def _withdraw(self, record: Record, ending: Ending) -> None:
         """End a kernel that has not begun; if it has begun meanwhile, the next look tells."""

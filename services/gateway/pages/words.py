@@ -38,6 +38,7 @@ ENDS: Final[Mapping[str, str]] = {
     "task-failed": N_("Failed"),
     "out-of-memory": N_("Ran out of memory"),
     "failed-to-start": N_("Could not be started"),
+    "image-not-available": N_("Its image was not on its node"),
     "agent-lost": N_("Its agent was lost"),
     "kernel-lost": N_("Its process vanished"),
     "self-terminated": N_("Ended by itself"),

@@ -37,6 +37,7 @@ _ASKED_FOR: Final[Collection[EndReason]] = (
 _BY_ITSELF: Final[Collection[EndReason]] = ("task-finished", "self-terminated")
 _NEVER_CAME_UP: Final[Collection[EndReason]] = (
     "failed-to-start",
+    "image-not-available",
     "agent-lost",
     "kernel-lost",
     "hang-timeout",

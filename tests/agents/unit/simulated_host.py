@@ -13,8 +13,10 @@ from services.agents.node.domain.evidence import judge
 from services.agents.node.journal import Journal
 from services.agents.node.runtime import (
     Exit,
+    ImageNotAvailableError,
     KernelJob,
     KernelKey,
+    LocalImage,
     Observation,
     Presence,
     RuntimeProfile,
@@ -39,6 +41,9 @@ class Host:
         self.ended = False
         self.alive = False
         self.runs = 0
+        self.images = {"local/host:latest": ""}
+        self.registry: dict[str, str] = {}
+        self.fetches = 0
         self._crashes: Iterator[int] = iter(crashes)
         self._delays: Iterator[bool] = iter(delays)
         self._left = next(self._crashes, None)
@@ -80,6 +85,19 @@ class SimulatedRuntime:
 
     async def open(self) -> RuntimeProfile:
         return RuntimeProfile(name="simulated", images=(), isolation={}, notes=())
+
+    async def find_image(self, image: str) -> LocalImage | None:
+        self._host.step()
+        digest = self._host.images.get(image)
+        return None if digest is None else LocalImage(digest=digest)
+
+    async def fetch_image(self, image: str) -> None:
+        self._host.step()
+        if image not in self._host.registry:
+            raise ImageNotAvailableError("the registry does not have it.")
+        self._host.images[image] = self._host.registry[image]
+        self._host.fetches += 1
+        self._host.step()
 
     async def prepare(self, job: KernelJob) -> None:
         self._host.step()

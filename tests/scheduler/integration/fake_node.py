@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from shared.contracts.agents import (
     AgentConnected,
     AgentLost,
@@ -25,18 +27,24 @@ class FakeNode:
     """A node as the scheduler sees one: an agent's events, reports and heartbeats."""
 
     def __init__(
-        self, world: World, agent_id: str = "n1", cpu: int = 4, group: str = "default"
+        self,
+        world: World,
+        agent_id: str = "n1",
+        cpu: int = 4,
+        group: str = "default",
+        **profile: Any,
     ) -> None:
         self.world = world
         self.agent_id = agent_id
         self.incarnation = new_id()
         self.cpu = cpu
         self.group = group
+        self.more = profile
         self.sequence = 0
         self.beats = 0
 
     def profile(self) -> AgentProfile:
-        return AgentProfile(
+        said = AgentProfile(
             address="test",
             region="local",
             architecture="x86_64",
@@ -46,6 +54,7 @@ class FakeNode:
             available_slots={"cpu": self.cpu * 1000, "mem": 2**34},
             images=("img",),
         )
+        return msgspec.structs.replace(said, **self.more)
 
     async def connect(self) -> "FakeNode":
         await self.world.agents.say(

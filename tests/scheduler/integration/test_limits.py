@@ -5,6 +5,7 @@ import asyncio
 import pytest
 import pytest_asyncio
 
+from shared.contracts.agents import AgentTerminated
 from shared.contracts.base import Accepted, Rejected
 from shared.contracts.policies import (
     KeypairPolicyChanged,
@@ -225,6 +226,19 @@ async def test_nodes_are_told_by_the_setting_of_the_moment_when_to_pull(world, n
     assert (await node.spec(await ada.has())).image_auto_pull == "none"
     await world.policies.say(SettingReset(setting="image_auto_pull"))
     assert (await node.spec(await ada.has())).image_auto_pull == "digest"
+
+
+async def test_where_nothing_is_fetched_a_session_goes_only_to_who_has_its_image(world, owner):
+    ada = await owner()
+    bare = await FakeNode(world, "bare", runtime="container", images=()).connect()
+    there = {"designated_agents": (bare.agent_id,)}
+    await world.policies.say(SettingChanged(setting="image_auto_pull", value="none"))
+    refused = await ada.ask(**there)
+    assert isinstance(refused, Rejected)
+    assert [error.code for error in refused.rejection.errors] == ["image_not_offered"]
+    await world.policies.say(SettingReset(setting="image_auto_pull"))
+    assert (await bare.spec(await ada.has(**there))).image_auto_pull == "digest"
+    await world.agents.say(AgentTerminated(agent_id=bare.agent_id, reason="stopped"))
 
 
 async def test_how_often_a_first_in_line_is_tried_is_what_the_setting_says(world, owner):

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 import pytest_asyncio
 
+from services.scheduler.agents_view import AgentsView
 from services.scheduler.books import Books
 from services.scheduler.policies_view import PoliciesView
 from services.scheduler.publisher import AT_ONCE, Publisher
@@ -33,7 +34,7 @@ def publisher_of(client, writer, confirm=leads):
     publisher = Publisher(
         DesiredState(client),
         writer,
-        SpecMaker(Keyring.generate(), 1, PoliciesView()),
+        SpecMaker(Keyring.generate(), 1, PoliciesView(), AgentsView()),
         confirm=confirm,
         broken=pytest.fail,
         lost=lambda: publisher.compare_all(Books()),

@@ -59,6 +59,31 @@ def test_a_runtime_that_can_fetch_images_offers_any():
     assert view(connected(runtime="container")).agents["a1"].images is None
 
 
+def test_a_node_that_could_fetch_offers_only_what_it_has_while_nothing_shall_be_fetched():
+    seen = view(connected(runtime="container"), connected("a2"))
+    (changed,) = seen.let_fetch(allowed=False)
+    assert changed == seen.agents["a1"]
+    assert changed.images == frozenset({"img"})
+    assert seen.let_fetch(allowed=False) == ()
+    pulled = profile(runtime="container", images=("img", "more"))
+    seen.apply(AgentProfileChanged(agent_id="a1", incarnation="i1", profile=pulled))
+    assert seen.agents["a1"].images == frozenset({"img", "more"})
+    (changed,) = seen.let_fetch(allowed=True)
+    assert changed.images is None
+    assert seen.agents["a2"].images == frozenset({"img"})
+
+
+def test_the_digest_that_an_image_shall_have_is_that_of_the_agents_architecture():
+    seen = view(connected(), connected("a2", architecture="aarch64"))
+    for architecture, digest in (("x86_64", "sha256:x"), ("aarch64", "sha256:a")):
+        seen.apply(
+            ImageDiscovered(canonical="img", architecture=architecture, digest=digest, size_bytes=0)
+        )
+    assert [seen.digest_for(one, "img") for one in ("a1", "a2")] == ["sha256:x", "sha256:a"]
+    assert seen.digest_for("a1", "other") == ""
+    assert seen.digest_for("nobody", "img") == ""
+
+
 def test_losing_and_reviving_changes_only_whether_it_is_alive():
     seen = view(connected(), AgentLost(agent_id="a1", last_seen_at=START))
     assert not seen.is_alive("a1")

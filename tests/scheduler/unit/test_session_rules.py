@@ -134,6 +134,15 @@ def test_a_session_that_cannot_be_started_is_in_error_and_tells_why():
     assert life.last.detail == "no such program"
 
 
+def test_a_session_whose_image_is_not_on_its_node_says_so():
+    life = Life(enqueued())
+    life.place()
+    about = {"reason": "image-not-available", "detail": "The image 'img' is not on this node."}
+    assert life.report("failed", **about) == ["KernelTerminated", "SessionFailed"]
+    assert (life.state.status, life.last.reason) == ("ERROR", about["reason"])
+    assert life.last.detail == about["detail"]
+
+
 def test_the_end_of_the_main_kernel_ends_the_others():
     life = running(kernels=3)
     assert life.report("terminated", 0, exit_code=0) == ["KernelTerminated", "SessionTerminating"]

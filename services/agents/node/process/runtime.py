@@ -25,8 +25,10 @@ from services.agents.node.process.probe import (
 from services.agents.node.process.tally import tree_usage
 from services.agents.node.process.tree import children, descendants
 from services.agents.node.runtime import (
+    ImageNotAvailableError,
     KernelJob,
     KernelKey,
+    LocalImage,
     Observation,
     Presence,
     RuntimeProfile,
@@ -86,10 +88,20 @@ class ProcessRuntime:
             obstacles=(*(self._notes if self._groups is None else ()), *notes[:1]),
         )
 
+    async def find_image(self, image: str) -> LocalImage | None:
+        """Tell whether this machine's programs go by a name here."""
+        return LocalImage() if image in self._images else None
+
+    async def fetch_image(self, image: str) -> None:  # noqa: ARG002  # none can be
+        """Refuse: what a machine's own programs stand for is told by its images file alone."""
+        raise ImageNotAvailableError(
+            "the process runtime runs this machine's own programs and fetches nothing. Name the"
+            " image in images.json in the node's data folder and restart its daemon, or choose"
+            " an image that the node offers."
+        )
+
     async def prepare(self, job: KernelJob) -> None:
         """Make the attempt's folder and control group."""
-        if job.image not in self._images:
-            raise StartRefusedError(f"This node's process runtime has no image '{job.image}'.")
         await asyncio.to_thread(self._prepare, job)
 
     def _prepare(self, job: KernelJob) -> None:
