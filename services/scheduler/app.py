@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from services.scheduler.books import Books
+from services.scheduler.folding import Folding
 from services.scheduler.foreseeing import Foreseer
 from services.scheduler.groups import GroupHandlers
 from services.scheduler.handlers import SessionHandlers
@@ -86,16 +88,13 @@ async def _lead(
     settings: SchedulerSettings,
 ) -> None:
     leadership = Leadership(event_log, runtime.settings.database_url, runtime.clock)
-    epoch = await leadership.win()
+    folding = scheduler.folding()
+    async with folding.keeping_up():
+        epoch = await leadership.win()
     runtime.background("leadership", leadership.keep())
-    # judging with half of what is known of agents would refuse what is fine
-    await replica.caught_up(CATCH_UP_S)
-    # and without knowing whose limits are which, what no limit allows would start
-    while not await replica.caught_up(CATCH_UP_S, OF_LIMITS):
-        log.warning("limits_not_known", problem=replica.check().detail)
     writer = Writer(
         event_log,
-        await scheduler.fold(),
+        await _books(scheduler, folding, replica),
         epoch=epoch,
         refold=scheduler.fold,
         committed=scheduler.committed,
@@ -125,6 +124,18 @@ async def _lead(
     runtime.health.add("desired", publisher.check)
     runtime.background("teller", teller.run())
     runtime.background("foreseer", foreseer.run(teller.changed))
+
+
+async def _books(scheduler: Scheduler, folding: Folding, replica: Replica) -> Books:
+    known = folding.position
+    # judging with half of what is known of agents would refuse what is fine
+    await replica.caught_up(CATCH_UP_S)
+    # and without knowing whose limits are which, what no limit allows would start
+    while not await replica.caught_up(CATCH_UP_S, OF_LIMITS):
+        log.warning("limits_not_known", problem=replica.check().detail)
+    books = await scheduler.fold(folding)
+    log.info("folded", events=folding.position, while_standing_by=known)
+    return books
 
 
 async def _serve(

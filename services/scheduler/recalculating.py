@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from services.scheduler.books import Books
-from services.scheduler.folding import follow
+from services.scheduler.folding import Folding
 from services.scheduler.node_differences import NodeDifferences
 from services.scheduler.usage import differences
 from services.scheduler.writer import Decision, Writer
@@ -92,14 +92,14 @@ class Recalculation:
         return found
 
     async def _compare(self) -> list[UsageDifference]:
-        fresh = self._empty()
-        position = await follow(fresh, self._log)
+        fresh = Folding(self._empty(), self._log)
+        await fresh.catch_up()
 
         async def replace_if_wrong(live: Books) -> list[UsageDifference]:
-            await follow(fresh, self._log, position)
-            found = differences(live, fresh)
+            await fresh.catch_up()
+            found = differences(live, fresh.books)
             if found:
-                self._writer.replace(fresh)
+                self._writer.replace(fresh.books)
             return found
 
         return await self._writer.hold(replace_if_wrong)

@@ -11,7 +11,7 @@ from services.scheduler.books import Books
 from services.scheduler.domain import resource_group, session_rules
 from services.scheduler.domain.deadlines import HANG_TIMEOUT_S
 from services.scheduler.domain.session import SessionFact
-from services.scheduler.folding import follow
+from services.scheduler.folding import Folding
 from services.scheduler.foreseeing import Foreseer
 from services.scheduler.idle_watch import IdleWatch
 from services.scheduler.limits_view import LimitsView
@@ -65,12 +65,16 @@ class Scheduler:
         self._foreseer: Foreseer | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def fold(self) -> Books:
+    def folding(self) -> Folding:
+        """Return books of nothing, to be folded."""
+        return Folding(self.empty(), self._log)
+
+    async def fold(self, begun: Folding | None = None) -> Books:
         """Return the books as the log has them now, with the agents and limits known now."""
-        books = self.empty()
-        await follow(books, self._log)
-        self._tell(books)
-        return books
+        folding = begun or self.folding()
+        await folding.catch_up()
+        self._tell(folding.books)
+        return folding.books
 
     def empty(self) -> Books:
         """Return books of nothing."""

@@ -46,6 +46,7 @@ async def standing_by(world):
     await process.spawn()
     try:
         await process.wait_for("standing_by")
+        await process.wait_for("keeping_up")
         yield process
     finally:
         await process.stop()
