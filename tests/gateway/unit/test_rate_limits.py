@@ -18,6 +18,16 @@ def test_exactly_the_limit_passes_and_the_next_one_is_told_when_to_come_back():
     assert limits.take("AK", 3, 100.0 + WINDOW_S).rejection is None
 
 
+def test_what_is_left_is_counted_down_and_comes_back_as_the_first_leaves_the_window():
+    limits = RateLimits()
+    assert [limits.take("AK", 3, float(second)).remaining for second in range(3)] == [2, 1, 0]
+    assert limits.take("AK", 3, 3.0).rejection is not None
+    assert limits.take("AK", 3, WINDOW_S - 0.5).rejection is not None
+    passes = limits.take("AK", 3, WINDOW_S + 0.5)
+    assert (passes.rejection, passes.remaining) == (None, 0)
+    assert limits.take("AK", 3, WINDOW_S + 0.75).rejection is not None
+
+
 def test_a_refused_request_does_not_count():
     limits = RateLimits()
     limits.take("AK", 1, 0.0)

@@ -22,6 +22,8 @@ from shared.kernel.ids import new_id
 from shared.messaging import telemetry
 from tests.scheduler.integration.harness import World
 
+DIGEST = "sha256:img"
+
 
 class FakeNode:
     """A node as the scheduler sees one: an agent's events, reports and heartbeats."""
@@ -61,7 +63,7 @@ class FakeNode:
             AgentConnected(
                 agent_id=self.agent_id, incarnation=self.incarnation, profile=self.profile()
             ),
-            ImageDiscovered(canonical="img", architecture="x86_64", digest="", size_bytes=0),
+            ImageDiscovered(canonical="img", architecture="x86_64", digest=DIGEST, size_bytes=0),
         )
         await self.world.until_said(self.incarnation)
         return self

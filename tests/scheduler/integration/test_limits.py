@@ -24,7 +24,7 @@ from shared.contracts.users import (
     ProjectMemberAdded,
 )
 from shared.kernel.ids import new_id
-from tests.scheduler.integration.fake_node import FakeNode
+from tests.scheduler.integration.fake_node import DIGEST, FakeNode
 from tests.scheduler.integration.harness import USER, world_of
 
 
@@ -221,7 +221,8 @@ async def test_sessions_are_had_only_under_ones_own_living_keypairs(world, owner
 
 async def test_nodes_are_told_by_the_setting_of_the_moment_when_to_pull(world, node, owner):
     ada = await owner()
-    assert (await node.spec(await ada.has())).image_auto_pull == "digest"
+    spec = await node.spec(await ada.has())
+    assert (spec.image_auto_pull, spec.image_digest) == ("digest", DIGEST)
     await world.policies.say(SettingChanged(setting="image_auto_pull", value="none"))
     assert (await node.spec(await ada.has())).image_auto_pull == "none"
     await world.policies.say(SettingReset(setting="image_auto_pull"))

@@ -2,6 +2,9 @@
 
 import asyncio
 
+import msgspec
+
+from shared.contracts.agents import AgentSchedulableSet, AgentTerminated
 from shared.contracts.base import Accepted, Rejected
 from shared.contracts.kernels import KernelPresence, KernelSpec
 from shared.contracts.scheduler import QueueChanged
@@ -225,6 +228,31 @@ async def test_sessions_stay_while_an_agent_is_lost_and_nothing_new_goes_there(w
     await world.event(later, "SessionScheduled")
     await node.report(spec, "terminated", exit_code=0)
     assert (await world.event(session_id, "SessionTerminated"))["result"] == "success"
+
+
+async def test_what_runs_stays_on_a_closed_agent_and_what_is_bound_to_it_waits(world, node):
+    (runs,) = await world.enqueued("runs")
+    spec = await node.run(runs)
+    free = await FakeNode(world, "free").connect()
+    closed = AgentSchedulableSet(agent_id=node.agent_id, schedulable=False)
+    await world.agents.say(closed)
+
+    async def waits():
+        # one that got its place before the change was heard of makes room for the next
+        (other,) = await world.enqueued(f"bound-{new_id()}", designated_agents=(node.agent_id,))
+        if "SessionScheduled" not in await world.types_of(other):
+            return other
+        await world.terminate(other, forced=True)
+        return None
+
+    bound = await world.until(waits)
+    (entry,) = (await world.queue()).entries
+    assert (entry.session_id, entry.reason.code) == (bound, "designated-agents-away")
+    assert await node.spec(runs) == spec
+    await world.agents.say(msgspec.structs.replace(closed, schedulable=True))
+    await world.event(bound, "SessionScheduled")
+    assert (await world.types_of(runs))[-1] == "SessionStarted"
+    await world.agents.say(AgentTerminated(agent_id=free.agent_id, reason="stopped"))
 
 
 async def test_a_new_incarnation_never_inherits_kernels(world, node):

@@ -130,6 +130,10 @@ def test_a_group_that_is_closed_or_takes_other_types_refuses():
     other = decide(command(), facts(group=group(allowed_session_types=("interactive",))))
     assert wrong_fields(other) == {"type": "session_type_not_allowed"}
     assert other.code == "session_type_not_allowed"
+    only_batch = facts(group=group(allowed_session_types=("batch",)))
+    wish = command(session_type="interactive", command=None)
+    assert wrong_fields(decide(wish, only_batch)) == {"type": "session_type_not_allowed"}
+    assert isinstance(decide(command(), only_batch), tuple)
 
 
 def test_a_name_in_use_is_a_conflict_that_names_it():

@@ -124,7 +124,16 @@ def test_an_app_proxy_has_an_address_or_there_is_none(address, kept):
 
 @pytest.mark.parametrize(
     "address",
-    ["proxy", "https://", "http://a:0", "http://a:99999", "http://u:p@a", "http://a b", "//a"],
+    [
+        "ftp://x",
+        "proxy",
+        "https://",
+        "http://a:0",
+        "http://a:99999",
+        "http://u:p@a",
+        "http://a b",
+        "//a",
+    ],
 )
 def test_what_is_no_address_is_refused(address):
     assert wrong(GROUP, change(wsproxy_addr=address)) == {"wsproxy_addr": "not_an_address"}

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from shared.contracts.base import Accepted
-from shared.contracts.users import CreateUser
+from shared.contracts.users import ChangeUser, CreateUser
 from shared.eventlog.records import CommandKey
 from shared.kernel.ids import new_id
 from shared.security.persons import PersonKey, open_text
@@ -113,6 +113,14 @@ async def test_names_are_taken_whatever_their_capitals(
     await users.create("taken")
     refusal = rejected(await users.create("x", **changes))
     assert (refusal.kind, refusal.code) == ("conflict", code)
+
+
+async def test_the_address_of_an_inactive_user_is_taken(users: Users) -> None:
+    made = await users.created("resting")
+    leaves = ChangeUser(user_id=made["user_id"], status="inactive")
+    assert isinstance(await users.send(leaves), Accepted)
+    refusal = rejected(await users.create("x", email="resting@example.org", username="other"))
+    assert (refusal.kind, refusal.code) == ("conflict", "email_taken")
 
 
 async def test_of_many_that_want_one_name_at_once_one_gets_it(users: Users) -> None:
