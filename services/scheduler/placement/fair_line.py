@@ -3,7 +3,7 @@
 Sums do not change when the user's share does, so a line costs only what comes to it and leaves it.
 """
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Collection, Mapping
 from itertools import accumulate
 from typing import Final, NamedTuple
@@ -43,16 +43,7 @@ class FairLine:
         """Return how the line stands now: `lanes` are all that is in it, `used` his share."""
         if self._noted != []:
             self._settle(lanes)
-        floor = 0
-        measures = []
-        for slot, weight in weights:
-            sums = self._sums.get(slot)
-            amount = used.get(slot, 0)
-            if sums is None:
-                floor = max(floor, amount * weight)
-            else:
-                measures.append((weight, sums, amount - sums[self._gone]))
-        return Standing(self._keys, self._gone, floor, tuple(measures))
+        return Standing(self._keys, self._gone, self._sums, used, weights)
 
     def _note(self, key: OrderKey, needs: Needs | None) -> None:
         if self._noted is None:
@@ -105,56 +96,33 @@ class FairLine:
     def _put(self, key: OrderKey, needs: Needs) -> int:
         """Put a key in its place; return what that cost beyond a step."""
         keys = self._keys
-        at = bisect_left(keys, key, self._gone)
-        keys.insert(at, key)
         asked = dict(needs)
         for slot in asked:
             if slot not in self._sums:
-                self._sums[slot] = [0] * len(keys)
+                self._sums[slot] = [0] * (len(keys) + 1)
+        if len(keys) == self._gone or keys[-1] < key:  # as most who come
+            keys.append(key)
+            for slot, sums in self._sums.items():
+                sums.append(sums[-1] + asked.get(slot, 0))
+            return 0
+        at = bisect_left(keys, key, self._gone)
+        keys.insert(at, key)
         for slot, sums in self._sums.items():
             amount = asked.get(slot, 0)
-            if at + 1 == len(sums):
-                sums.append(sums[at] + amount)
-            else:
-                sums[at + 1 :] = [total + amount for total in sums[at:]]
+            sums[at + 1 :] = [total + amount for total in sums[at:]]
         return (len(keys) - at) // MOVES_PER_STEP
 
 
 class Standing(NamedTuple):
-    """A line beside what its user holds: places are from `begin` on, shares in integers.
+    """A line beside what its user holds: places are from `begin` on.
 
-    `floor` is the share by what none of the line asks for; the rest are weights and sums by slot,
-    each with what to add to a sum. Whoever keeps one must not let the line change.
+    `sums` are of each slot that any of the line asks for what those before a place ask for, from
+    some place at the beginning on; `weights` make shares comparable in integers. Whoever keeps one
+    must not let the line or what is used change.
     """
 
     keys: list[OrderKey]
     begin: int
-    floor: int
-    measures: tuple[tuple[int, list[int], int], ...]
-
-    def share(self, at: int) -> int:
-        """Return the user's share when all before a place have got what they ask for."""
-        most = self.floor
-        for weight, sums, held in self.measures:
-            share = (sums[at] + held) * weight
-            if share > most:  # noqa: PLR1730  # called for thousands of places: max costs twice
-                most = share
-        return most
-
-    def turn(self, at: int) -> int:
-        """Return since when the one at a place waits."""
-        return self.keys[at][1]
-
-    def share_beyond(self, share: int, low: int, high: int) -> int:
-        """Return the first place from `low` before `high` of a greater share, else `high`."""
-        if self.floor > share:
-            return low
-        for weight, sums, held in self.measures:
-            high = bisect_right(sums, share // weight - held, low, high)
-        return high
-
-    def turn_beyond(self, turn: int, low: int, high: int) -> int:
-        """Return the first place of a later turn, among those of one priority."""
-        return (
-            low if low == high else bisect_left(self.keys, (self.keys[low][0], turn + 1), low, high)
-        )
+    sums: Mapping[str, list[int]]
+    used: Mapping[str, int]
+    weights: tuple[tuple[str, int], ...]

@@ -5,23 +5,28 @@ those of the others, and the queue is the merger of one sorted line a user. A pa
 without walking there: by guessing the share, then the turn, up to which so many stand.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping
 from heapq import heapify, heappop, heapreplace
+from itertools import accumulate, repeat
 from math import lcm
+from operator import sub
 from typing import Final, NamedTuple, TypeAlias
 
 from services.scheduler.placement.fair_line import Standing
 from services.scheduler.placement.lanes import OrderKey
 from services.scheduler.placement.queue import Capacity
+from services.scheduler.placement.stretches import ByShare, ByTurn, Measure, Stretches
 from services.scheduler.placement.watchers import Needs
 
 ClaimKey: TypeAlias = tuple[int, int, int, str]
 
 NEVER: Final = 1 << 200  # a turn behind all
 NEAR: Final = 512  # so many are walked past rather than guessed at again
-SAMPLED_LINES: Final = 64
-SAMPLED_PLACES: Final = 8
-FINE: Final = 64
+SAMPLED: Final = 800  # so many places are looked at for a guess
+FINE: Final = 1 << 16
+GOLDEN: Final = 40_503  # of these; its multiples are spread evenly
+WHOLE: Final = SAMPLED * FINE
 
 
 class Weights:
@@ -62,52 +67,28 @@ class Weights:
         return keys
 
 
-class _Stretches(NamedTuple):
-    """A stretch of each of some lines: the places from a low one to before a high one."""
+class _Level(NamedTuple):
+    """The places of some stretches among which a wanted one is; `before` are surely before it."""
 
-    lines: list[Standing]
+    before: int
     lows: list[int]
     highs: list[int]
-
-    def add(self, line: Standing, low: int, high: int) -> None:
-        """Add the stretch of one more line."""
-        self.lines.append(line)
-        self.lows.append(low)
-        self.highs.append(high)
-
-    def size(self) -> int:
-        """Return how many places there are."""
-        return sum(self.highs) - sum(self.lows)
-
-    def some(self) -> Iterator[tuple[Standing, int, int]]:
-        """Walk the stretches that have places."""
-        for line, low, high in zip(*self, strict=True):
-            if low < high:
-                yield line, low, high
-
-
-class _Measure(NamedTuple):
-    """What places are told apart by, ascending in each line: its value, and where it is passed."""
-
-    value: Callable[[Standing, int], int]
-    beyond: Callable[[Standing, int, int, int], int]
-
-
-_SHARE: Final = _Measure(Standing.share, Standing.share_beyond)
-_TURN: Final = _Measure(Standing.turn, Standing.turn_beyond)
 
 
 def page(lines: Iterable[Standing], offset: int, limit: int, near: int = NEAR) -> list[str]:
     """Return the ids of up to `limit` sessions from the one at `offset` (from 0) on."""
-    of_priority: dict[int, _Stretches] = {}
+    of_priority: dict[int, Stretches] = {}
     for line in lines:
-        low, end = line.begin, len(line.keys)
+        keys, low = line.keys, line.begin
+        end = len(keys)
         while low < end:
-            priority = line.keys[low][0]
-            high = end if line.keys[-1][0] == priority else line.turn_beyond(NEVER, low, end)
+            priority = keys[low][0]
+            high = end
+            if keys[-1][0] != priority:
+                high = bisect_left(keys, (priority, NEVER), low, end)
             stretches = of_priority.get(priority)
             if stretches is None:
-                stretches = of_priority[priority] = _Stretches([], [], [])
+                stretches = of_priority[priority] = Stretches()
             stretches.add(line, low, high)
             low = high
     found: list[str] = []
@@ -120,47 +101,34 @@ def page(lines: Iterable[Standing], offset: int, limit: int, near: int = NEAR) -
     return found
 
 
-def _page(stretches: _Stretches, offset: int, limit: int, near: int) -> list[str]:
+def _page(stretches: Stretches, offset: int, limit: int, near: int) -> list[str]:
     """Return a page of those of one priority."""
-    before, level = _narrowed(stretches, offset, _SHARE, near)
-    if offset - before > near:
+    shares = ByShare(stretches)
+    level = _narrowed(_Level(0, stretches.lows, stretches.highs), offset, shares, near)
+    if offset - level.before > near:
         # so many have the same share: among them the turn decides
-        more, level = _narrowed(level, offset - before, _TURN, near)
-        before += more
-    return _merged(stretches._replace(lows=level.lows), offset - before, limit)
+        level = _narrowed(level, offset, ByTurn(stretches), near)
+    return _merged(stretches, shares, level.lows, offset - level.before, limit)
 
 
-def _narrowed(
-    stretches: _Stretches, offset: int, measure: _Measure, near: int
-) -> tuple[int, _Stretches]:
-    """Return how many surely stand before the one at `offset`, and the stretches it is among.
-
-    It is near then, or all places of the stretches are alike in what is measured.
-    """
-    lines, lows, highs = stretches
-    size = stretches.size()
-    before = 0
-    if offset <= near:
-        return before, stretches
-    least = min(measure.value(line, low) for line, low, _ in stretches.some()) - 1
-    most = max(measure.value(line, high - 1) for line, _, high in stretches.some())
+def _narrowed(level: _Level, offset: int, measure: Measure, near: int) -> _Level:
+    """Return a level in which the one at `offset` is near, or all are alike in what is measured."""
+    before, lows, highs = level
+    size = sum(highs) - sum(lows)
+    least: int | None = None  # all values are greater than that
+    most: int | None = None  # and at most this
     slow = 0  # steps in a row that have brought little
-    while offset - before > near and most - least > 1:
+    while offset - before > near and (least is None or most is None or most - least > 1):
+        missing = offset - before
         if slow > 1:
             slow = 0
-            guess = _middle(_Stretches(lines, lows, highs), measure)
+            guess = _middle(lows, highs, measure)
         else:
-            guess = _sampled(
-                _Stretches(lines, lows, highs), measure, offset - before - near // 2, size
-            )
-        guess = max(min(guess, most - 1), least + 1)
-        beyond = measure.beyond
-        cuts = [
-            beyond(line, guess, low, high) if low < high else low
-            for line, low, high in zip(lines, lows, highs, strict=True)
-        ]
+            guess = _sampled(lows, highs, measure, max(missing - near // 2, 0) / size)
+        if most is not None and guess >= most:
+            guess = most - 1
+        cuts = measure.beyond(guess, lows, highs)
         passed = sum(cuts) - sum(lows)
-        missing = offset - before
         if passed <= missing:
             least, lows, before, left = guess, cuts, before + passed, size - passed
         else:
@@ -168,61 +136,52 @@ def _narrowed(
         is_slow = left * 2 > size and (offset - before) * 2 > missing
         slow = slow + 1 if is_slow else 0
         size = left
-    return before, _Stretches(lines, lows, highs)
+    return _Level(before, lows, highs)
 
 
-def _sampled(stretches: _Stretches, measure: _Measure, wanted: int, size: int) -> int:
-    """Return a value below which `wanted` of all may be, as some places of some lines tell."""
-    some = list(stretches.some())
-    points: list[tuple[int, int]] = []
-    for line, low, high in some[:: len(some) // SAMPLED_LINES + 1]:
-        count = high - low
-        parts = min(count, SAMPLED_PLACES)
-        points.extend(
-            (
-                measure.value(line, low + (2 * part + 1) * count // (2 * parts)),
-                count * FINE // parts,
-            )
-            for part in range(parts)
-        )
-    points.sort()
-    left = sum(weight for _, weight in points) * max(wanted, 0) // size
-    for value, weight in points:
-        left -= weight
-        if left < 0:
-            return value
-    return points[-1][0]
+def _sampled(lows: list[int], highs: list[int], measure: Measure, part: float) -> int:
+    """Return a value below which such a part of all may be, as places here and there tell."""
+    ends = list(accumulate(map(sub, highs, lows)))
+    size = ends[-1]
+    # one of every so many places, a longer line is asked more often; never the same of each line
+    picked = [(number * FINE + number * GOLDEN % FINE) * size // WHOLE for number in range(SAMPLED)]
+    lines = list(map(bisect_right, repeat(ends), picked))
+    places = [highs[line] - ends[line] + at for line, at in zip(lines, picked, strict=True)]
+    return sorted(measure.values(lines, places))[min(int(part * SAMPLED), SAMPLED - 1)]
 
 
-def _middle(stretches: _Stretches, measure: _Measure) -> int:
+def _middle(lows: list[int], highs: list[int], measure: Measure) -> int:
     """Return a value that a good part is below and a good part above: the middle of middles."""
-    middles = sorted(
-        (measure.value(line, (low + high) // 2), high - low) for line, low, high in stretches.some()
-    )
-    half = sum(weight for _, weight in middles) // 2
-    for value, weight in middles:
-        half -= weight
-        if half < 0:
-            return value
-    return middles[-1][0]
+    some = [line for line, low in enumerate(lows) if low < highs[line]]
+    counts = [highs[line] - lows[line] for line in some]
+    places = [(highs[line] + lows[line]) // 2 for line in some]
+    middles = sorted(zip(measure.values(some, places), counts, strict=True))
+    passed = list(accumulate(count for _, count in middles))
+    return middles[bisect_right(passed, passed[-1] // 2)][0]
 
 
-def _merged(stretches: _Stretches, skip: int, limit: int) -> list[str]:
+def _merged(
+    stretches: Stretches, shares: ByShare, lows: list[int], skip: int, limit: int
+) -> list[str]:
     """Walk on from where each line stands; return the ids of `limit` after the first `skip`."""
+    lines, highs = stretches.lines, stretches.highs
+    some = [line for line, low in enumerate(lows) if low < highs[line]]
+    places = [lows[line] for line in some]
     heads = [
-        (line.share(low), line.keys[low], line, low, high) for line, low, high in stretches.some()
+        (share, lines[line].keys[at], line, at)
+        for share, line, at in zip(shares.values(some, places), some, places, strict=True)
     ]
     heapify(heads)
     found: list[str] = []
     while heads and len(found) < limit:
-        _, key, line, at, high = heads[0]
+        _, key, line, at = heads[0]
         if skip:
             skip -= 1
         else:
             found.append(key[2])
         at += 1
-        if at < high:
-            heapreplace(heads, (line.share(at), line.keys[at], line, at, high))
+        if at < highs[line]:
+            heapreplace(heads, (shares.at(line, at), lines[line].keys[at], line, at))
         else:
             heappop(heads)
     return found

@@ -1,3 +1,5 @@
+import random
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -46,6 +48,26 @@ def test_a_page_is_that_of_all_sessions_sorted_however_near_is_guessed(
     ]
     for offset in range(len(order) + 1):
         assert page(standings, offset, limit, near) == order[offset : offset + limit]
+
+
+def test_a_page_of_more_users_than_are_sampled_is_that_of_all_sessions_sorted():
+    chosen = random.Random(5)
+    weights = Weights()
+    weights.follow((("cpu", 9000), ("gpu", 70), ("mem", 50_000)))
+    standings, keys = [], []
+    for user in range(2_600):
+        line, claims, held = FairLine(), [], {"cpu": chosen.randrange(40), "gpu": user % 3}
+        for _ in range(chosen.choice((1, 2, 2, 9))):
+            key = (-chosen.choice((1, 1, 1, 7)), chosen.randrange(1000), f"s{chosen.random()}")
+            needs = tuple((slot, chosen.randrange(1, 9)) for slot in chosen.sample(SLOTS, 2))
+            line.came(key, needs)
+            claims.append((key, needs))
+        keys.extend(weights.claims(held, sorted(claims)))
+        standings.append(line.standing((), held, weights.weights))
+    order = [session_id for *_, session_id in sorted(keys)]
+    for offset in range(0, len(order), 997):
+        for near in (7, 512):
+            assert page(standings, offset, 20, near) == order[offset : offset + 20]
 
 
 STEPS = st.one_of(
