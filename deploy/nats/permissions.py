@@ -12,6 +12,7 @@ from deploy.embedded.roster import ADMINISTRATOR, GATEWAY, INNER_SERVICES, NODE
 from deploy.nats.configuration import NatsUser
 from shared.contracts.subjects import (
     DESIRED_BUCKET,
+    DESIRED_STREAM,
     all_heartbeats,
     all_keypair_uses,
     command_subject,
@@ -24,7 +25,6 @@ from shared.contracts.subjects import (
     session_activity_subject,
 )
 
-DESIRED_STREAM: Final = f"KV_{DESIRED_BUCKET}"
 _API: Final = "$JS.API"
 _READING: Final = (
     "STREAM.INFO.{stream}",

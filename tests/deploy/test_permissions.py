@@ -18,8 +18,11 @@ from deploy.embedded.roster import NATS_USERS
 from deploy.nats.permissions import nats_users
 from shared.contracts.subjects import inbox_prefix
 from shared.messaging.connection import close, connect
-from shared.messaging.streams import ensure_desired_bucket, provision
+from shared.messaging.desired import Complete, DesiredState, Wanted
+from shared.messaging.desired_writer import BATCH_MIN, TAKEN_BY, DesiredWriter
+from shared.messaging.streams import provision
 from shared.testing.servers import scratch_directory
+from tests.messaging.test_desired import leads, spec
 
 AGENT = "box.1"
 FORBIDDEN = "nobody.may.publish.this"
@@ -183,15 +186,20 @@ async def test_every_service_reads_the_events_of_every_other(guarded, name):
 async def test_a_node_watches_the_desired_kernels_and_cannot_change_them(guarded):
     node = await guarded.connect("node")
     scheduler = await guarded.connect("scheduler")
-    bucket = await ensure_desired_bucket(scheduler.jetstream(timeout=5))
-    await bucket.put("box=2E1.kernel", b"spec")
-    seen = await node.jetstream(timeout=5).key_value("desired")
-    assert (await seen.get("box=2E1.kernel")).value == b"spec"
-    watcher = await seen.watch("box=2E1.*")
-    assert (await watcher.updates()).value == b"spec"
-    await watcher.stop()
-    with pytest.raises((APIError, Error)):
-        await seen.put("box=2E1.kernel", b"other")
-    assert (await seen.get("box=2E1.kernel")).value == b"spec"
+    writer = DesiredWriter(scheduler, 1)
+    await writer.take(leads)
+    specs = {("box.1", f"k{number}"): spec(f"k{number}") for number in range(BATCH_MIN)}
+    await writer.bring(specs)
+    await writer.mark_complete()
+    changes = DesiredState(node).watch("box.1")
+    seen = [await anext(changes) for _ in range(BATCH_MIN + 1)]
+    assert seen == [*map(Wanted, specs.values()), Complete(frozenset(one for _, one in specs))]
+    await changes.aclose()
+    bucket = await node.jetstream(timeout=5).key_value("desired")
+    for key in ("box=2E1.k0", TAKEN_BY):
+        with pytest.raises((APIError, Error)):
+            await bucket.put(key, b"other")
+    assert len(await DesiredState(scheduler).all()) == BATCH_MIN
+    await writer.bring({("box.1", "k0"): None})
     await close(node)
     await close(scheduler)
