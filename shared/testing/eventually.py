@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-DEADLINE_S: Final = 20.0
+DEADLINE_S: Final = 60.0
 PAUSE_S: Final = 0.005
 
 

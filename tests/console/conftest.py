@@ -3,7 +3,7 @@ from contextlib import closing
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from deploy.embedded.ports import free_port
 from shared.testing.installation import Installation
@@ -15,6 +15,8 @@ WATCH = """
         window.violations.push(`${event.violatedDirective}: ${event.blockedURI}`);
     });
 """
+# nothing here is about how long a page takes, and a machine may be busy
+expect.set_options(timeout=30_000)
 
 
 class Reader:

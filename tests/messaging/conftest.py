@@ -9,7 +9,7 @@ from shared.contracts.base import Actor, Meta
 from shared.messaging import connection
 from shared.testing.servers import NatsServer
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 META = Meta(actor=Actor(kind="user", id="u-1"), correlation_id="c-1", causation_id="cause-1")
 
 

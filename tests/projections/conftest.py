@@ -22,7 +22,7 @@ from shared.projections.projection import Projection
 from shared.projections.runner import ProjectionRunner
 from shared.testing.servers import Databases, NatsServer
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 META = Meta(actor=Actor(kind="service", id="tests"), correlation_id="c-1")
 
 

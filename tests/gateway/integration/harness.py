@@ -217,7 +217,7 @@ async def start_stack(postgres_server: PostgresServer, files: Path, **environ: s
     return stack
 
 
-async def eventually(ask: Any, holds: Any, timeout_s: float = 20.0) -> Any:
+async def eventually(ask: Any, holds: Any, timeout_s: float = 60.0) -> Any:
     """Ask again and again, each time after the answer before, until it holds; return it."""
     async with asyncio.timeout(timeout_s):
         while True:

@@ -32,7 +32,8 @@ from shared.testing.services import ServiceProcess
 
 USER, PROJECT = "user-1", "project-1"
 META = Meta(actor=Actor(kind="user", id=USER), correlation_id="test")
-WAIT_S = 20.0
+WAIT_S = 60.0
+ANSWER_S = 20.0
 LOOK_AGAIN_S = 1.0
 PEERS = ("users", "agents", "policies")
 
@@ -66,7 +67,7 @@ class World:
         self.news = asyncio.Condition()
         self.heard = 0
         self.admin_url = ""
-        self.patience_s = WAIT_S
+        self.patience_s = ANSWER_S
         self.session_ids: list[str] = []
         self.agents: Peer = None
         self.users: Peer = None
@@ -135,7 +136,7 @@ class World:
 
     async def queue(self, **more: Any) -> PendingQueue:
         query = GetPendingQueue(resource_group="default", **more)
-        answer = await self.queries.ask(query, PendingQueue, timeout_s=WAIT_S)
+        answer = await self.queries.ask(query, PendingQueue, timeout_s=ANSWER_S)
         assert isinstance(answer, PendingQueue), answer
         return answer
 
