@@ -82,8 +82,7 @@ async def queue_page(
     if scope == "domain":
         rows = await pool.fetch(_OF_DOMAIN, group, principal.domain)
         seen = {row["id"] for row in rows}
-        places = [place for place in gateway.queues.places(group) if place.session_id in seen]
-        shown, total = places[offset : offset + limit], len(places)
+        shown, total = gateway.queues.places(group, offset, limit, among=seen)
     else:
         shown, total = await gateway.queue_order.page(group, offset, limit)
     rows = await pool.fetch(_PENDING, [place.session_id for place in shown])

@@ -37,4 +37,4 @@ class QueueOrder:
             if not isinstance(found, Rejection):
                 return [Place(one.session_id, one.position, one) for one in found.entries], total
             log.info("queue_page_not_told", group=group, code=found.code)
-        return self._queues.places(group)[offset : offset + limit], total
+        return self._queues.places(group, offset, limit)[0], total

@@ -5,7 +5,7 @@ from the log: the two are laid over each other, so a session that was just enque
 once and one that was just placed is not, whatever the last message said.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -88,7 +88,8 @@ class _Group:
         self.told_at = 0
         self.told_total = 0
         self.is_told = False
-        self._places: dict[str, Place] = {}
+        self._of_priority: dict[int, dict[str, None]] = {}  # who waits, by arrival
+        self._positions: dict[str, int] = {}
         self._is_dirty = True
         self._laid_out_at = 0.0
 
@@ -96,32 +97,61 @@ class _Group:
         """Note that the order may be another now."""
         self._is_dirty = True
 
-    def places(self, now: float) -> dict[str, Place]:
-        """Return the order; of a long queue at most as old as laying it out anew is worth."""
-        age_s = now - self._laid_out_at
-        count = len(self.pending)
-        if self._is_dirty and (count <= EXACT_MAX or age_s > count * SECONDS_PER_SESSION):
-            self._places = self._lay_out()
-            self._is_dirty = False
-            self._laid_out_at = now
-        return self._places
+    def enter(self, session_id: str, priority: int) -> None:
+        """Let a session wait."""
+        self.leave(session_id)
+        self.pending[session_id] = priority
+        self._of_priority.setdefault(priority, {})[session_id] = None
+        self.changed()
 
-    def _lay_out(self) -> dict[str, Place]:
-        order = [session_id for session_id in self.told if session_id in self.pending]
-        untold = [session_id for session_id in self.pending if session_id not in self.told]
-        untold.sort(key=lambda session_id: -self.pending[session_id])
-        unknown = FURTHER_BACK if self.told_total > len(self.told) else NOT_EXAMINED
-        return {
-            session_id: Place(session_id, position, self.told.get(session_id), unknown)
-            for position, session_id in enumerate([*order, *untold], start=1)
-        }
+    def leave(self, session_id: str) -> None:
+        """Let a session wait no more, if it did."""
+        priority = self.pending.pop(session_id, None)
+        if priority is not None:
+            same = self._of_priority[priority]
+            del same[session_id]
+            if not same:
+                del self._of_priority[priority]
+            self.changed()
+
+    def forget(self) -> None:
+        """Let nobody wait any more."""
+        self.pending, self._of_priority = {}, {}
+        self.changed()
+
+    def order(self, now: float) -> list[str]:
+        """Return who waits, in order."""
+        positions = self._laid_out(now)
+        waiting = [session_id for session_id in positions if session_id in self.pending]
+        if len(waiting) < len(self.pending):
+            waiting.extend(one for one in self.pending if one not in positions)
+        return waiting
 
     def place(self, session_id: str, now: float) -> Place:
         """Return the place of one that waits; the last one when it came after the laying out."""
-        known = self.places(now).get(session_id)
-        if known is not None:
-            return known
-        return Place(session_id, len(self.pending), self.told.get(session_id))
+        position = self._laid_out(now).get(session_id)
+        entry = self.told.get(session_id)
+        if position is None:
+            return Place(session_id, len(self.pending), entry)
+        is_far_back = self.told_total > len(self.told)
+        return Place(session_id, position, entry, FURTHER_BACK if is_far_back else NOT_EXAMINED)
+
+    def _laid_out(self, now: float) -> dict[str, int]:
+        """Return the positions; of a long queue at most as old as laying it out anew is worth."""
+        age_s = now - self._laid_out_at
+        count = len(self.pending)
+        if self._is_dirty and (count <= EXACT_MAX or age_s > count * SECONDS_PER_SESSION):
+            self._positions = self._lay_out()
+            self._is_dirty = False
+            self._laid_out_at = now
+        return self._positions
+
+    def _lay_out(self) -> dict[str, int]:
+        order = [session_id for session_id in self.told if session_id in self.pending]
+        for priority in sorted(self._of_priority, reverse=True):
+            same = self._of_priority[priority]
+            order.extend([session_id for session_id in same if session_id not in self.told])
+        return dict(zip(order, range(1, len(order) + 1), strict=True))
 
 
 class Queues:
@@ -137,8 +167,7 @@ class Queues:
         rows = await pool.fetch(_PENDING)
         self._group_of = {}
         for group in self._groups.values():
-            group.pending = {}
-            group.changed()
+            group.forget()
         for row in rows:
             self._enter(row["id"], row["resource_group"], row["priority"])
 
@@ -203,16 +232,26 @@ class Queues:
         waiting = (entry for entry in group.told.values() if entry.session_id in group.pending)
         return [Place(entry.session_id, at, entry) for at, entry in enumerate(waiting, start=1)]
 
-    def places(self, name: str) -> list[Place]:
-        """Return a group's whole queue, in order."""
+    def places(
+        self,
+        name: str,
+        offset: int = 0,
+        limit: int | None = None,
+        among: Collection[str] | None = None,
+    ) -> tuple[list[Place], int]:
+        """Return up to `limit` places of a group from `offset` (from 0) on, and how many in all.
+
+        With `among`, only of those sessions; their positions count everyone's.
+        """
         group = self._groups.get(name)
         if group is None:
-            return []
+            return [], 0
         now = self._clock.monotonic()
-        found = group.places(now)
-        waiting = [place for place in found.values() if place.session_id in group.pending]
-        late = [session_id for session_id in group.pending if session_id not in found]
-        return [*waiting, *(group.place(session_id, now) for session_id in late)]
+        order = group.order(now)
+        if among is not None:
+            order = [session_id for session_id in order if session_id in among]
+        shown = order[offset:] if limit is None else order[offset : offset + limit]
+        return [group.place(session_id, now) for session_id in shown], len(order)
 
     def place(self, session_id: str) -> Place | None:
         """Return a session's place, None when it does not wait."""
@@ -228,14 +267,10 @@ class Queues:
         return group
 
     def _enter(self, session_id: str, name: str, priority: int) -> None:
-        group = self._group(name)
-        group.pending[session_id] = priority
-        group.changed()
+        self._group(name).enter(session_id, priority)
         self._group_of[session_id] = name
 
     def _leave(self, session_id: str) -> None:
         name = self._group_of.pop(session_id, None)
         if name is not None:
-            group = self._groups[name]
-            group.pending.pop(session_id, None)
-            group.changed()
+            self._groups[name].leave(session_id)

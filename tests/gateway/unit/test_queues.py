@@ -83,7 +83,7 @@ def test_a_start_is_told_until_it_is_past():
 
 
 def order(queues):
-    return [(place.session_id, place.position) for place in queues.places("g")]
+    return [(place.session_id, place.position) for place in queues.places("g")[0]]
 
 
 def waiting(*session_ids):
@@ -149,18 +149,35 @@ def test_what_nobody_has_told_is_in_the_order_of_priority_then_of_arrival():
     assert order(queues) == [("urgent", 1), ("a", 2), ("b", 3)]
 
 
+def test_a_page_of_some_has_the_positions_that_they_have_among_all():
+    queues = waiting("a", "b", "c", "d", "e")
+    queues.tell(told(5, "e", "b"))
+    places, total = queues.places("g", 1, 2, among={"a", "b", "d", "gone"})
+    assert [(place.session_id, place.position) for place in places] == [("a", 3), ("d", 5)]
+    assert total == 3
+    assert queues.places("g", 4, 2)[0][0].session_id == "d"
+
+
+def test_who_waits_again_stands_behind_those_of_the_same_priority():
+    queues = waiting("a", "b")
+    queues.apply(recorded(SessionCancelled(session_id="a", reason="user-requested")))
+    queues.apply(enqueue("a"))
+    queues.apply(enqueue("b", priority=5))
+    assert order(queues) == [("a", 1), ("b", 2)]
+
+
 def test_a_long_queue_is_laid_out_now_and_then_but_nobody_is_shown_who_has_left():
     clock = FakeClock()
     queues = Queues(clock)
     for number in range(EXACT_MAX + 1):
         queues.apply(enqueue(f"s{number}"))
     clock.advance(1)
-    assert len(queues.places("g")) == EXACT_MAX + 1
+    assert queues.places("g")[1] == EXACT_MAX + 1
     queues.apply(enqueue("late"))
     queues.apply(recorded(SessionCancelled(session_id="s0", reason="user-requested")))
     assert queues.place("late").position == EXACT_MAX + 1
-    assert queues.places("g")[-1].session_id == "late"
+    assert queues.places("g")[0][-1].session_id == "late"
     assert queues.place("s0") is None
-    assert "s0" not in {place.session_id for place in queues.places("g")}
+    assert "s0" not in {place.session_id for place in queues.places("g")[0]}
     clock.advance(1)
-    assert [place.position for place in queues.places("g")] == list(range(1, EXACT_MAX + 2))
+    assert [place.position for place in queues.places("g")[0]] == list(range(1, EXACT_MAX + 2))
