@@ -75,40 +75,52 @@ class _Level(NamedTuple):
     highs: list[int]
 
 
+class FairOrder:
+    """The order of some lines as they stand: good until one of them or what is used changes."""
+
+    def __init__(self, lines: Iterable[Standing]) -> None:
+        self._of_priority: dict[int, Stretches] = {}
+        self._shares: dict[int, ByShare] = {}  # of the priorities that were looked at
+        for line in lines:
+            keys, low = line.keys, line.begin
+            end = len(keys)
+            while low < end:
+                priority = keys[low][0]
+                high = end
+                if keys[-1][0] != priority:
+                    high = bisect_left(keys, (priority, NEVER), low, end)
+                stretches = self._of_priority.get(priority)
+                if stretches is None:
+                    stretches = self._of_priority[priority] = Stretches()
+                stretches.add(line, low, high)
+                low = high
+
+    def page(self, offset: int, limit: int, near: int = NEAR) -> list[str]:
+        """Return the ids of up to `limit` sessions from the one at `offset` (from 0) on."""
+        found: list[str] = []
+        for priority in sorted(self._of_priority):
+            size = self._of_priority[priority].size()
+            if offset < size and len(found) < limit:
+                found.extend(self._page(priority, offset, limit - len(found), near))
+            offset = max(offset - size, 0)
+        return found
+
+    def _page(self, priority: int, offset: int, limit: int, near: int) -> list[str]:
+        """Return a page of those of one priority."""
+        stretches = self._of_priority[priority]
+        shares = self._shares.get(priority)
+        if shares is None:
+            shares = self._shares[priority] = ByShare(stretches)
+        level = _narrowed(_Level(0, stretches.lows, stretches.highs), offset, shares, near)
+        if offset - level.before > near:
+            # so many have the same share: among them the turn decides
+            level = _narrowed(level, offset, ByTurn(stretches), near)
+        return _merged(stretches, shares, level.lows, offset - level.before, limit)
+
+
 def page(lines: Iterable[Standing], offset: int, limit: int, near: int = NEAR) -> list[str]:
-    """Return the ids of up to `limit` sessions from the one at `offset` (from 0) on."""
-    of_priority: dict[int, Stretches] = {}
-    for line in lines:
-        keys, low = line.keys, line.begin
-        end = len(keys)
-        while low < end:
-            priority = keys[low][0]
-            high = end
-            if keys[-1][0] != priority:
-                high = bisect_left(keys, (priority, NEVER), low, end)
-            stretches = of_priority.get(priority)
-            if stretches is None:
-                stretches = of_priority[priority] = Stretches()
-            stretches.add(line, low, high)
-            low = high
-    found: list[str] = []
-    for priority in sorted(of_priority):
-        stretches = of_priority[priority]
-        size = stretches.size()
-        if offset < size and len(found) < limit:
-            found.extend(_page(stretches, offset, limit - len(found), near))
-        offset = max(offset - size, 0)
-    return found
-
-
-def _page(stretches: Stretches, offset: int, limit: int, near: int) -> list[str]:
-    """Return a page of those of one priority."""
-    shares = ByShare(stretches)
-    level = _narrowed(_Level(0, stretches.lows, stretches.highs), offset, shares, near)
-    if offset - level.before > near:
-        # so many have the same share: among them the turn decides
-        level = _narrowed(level, offset, ByTurn(stretches), near)
-    return _merged(stretches, shares, level.lows, offset - level.before, limit)
+    """Return the ids of up to `limit` sessions of some lines from the one at `offset` (from 0)."""
+    return FairOrder(lines).page(offset, limit, near)
 
 
 def _narrowed(level: _Level, offset: int, measure: Measure, near: int) -> _Level:

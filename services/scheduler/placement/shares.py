@@ -12,7 +12,7 @@ from heapq import heapify, heappop, heappush
 
 from services.scheduler.placement.accounts import Account
 from services.scheduler.placement.fair_line import FairLine
-from services.scheduler.placement.fair_order import ClaimKey, Weights, page
+from services.scheduler.placement.fair_order import ClaimKey, FairOrder, Weights
 from services.scheduler.placement.lanes import Entry, Lane, OrderKey
 from services.scheduler.placement.ledgers import Ledgers
 from services.scheduler.placement.model import Placed, Shape, Waiting
@@ -47,6 +47,7 @@ class Shares(WaitingQueue):
         self._users: dict[str, str] = {}  # by the scope of their share
         self._touched: set[str] = set()
         self._passes = 0
+        self._order: FairOrder | None = None  # while nobody comes or leaves, nor any share changes
 
     def key_of(self, session: Waiting) -> OrderKey:
         """Return where a session stands among those of its user."""
@@ -119,12 +120,13 @@ class Shares(WaitingQueue):
     def page(self, offset: int, limit: int) -> list[Entry]:
         """Return entries in the order of their turns, from the one at `offset` (from 0)."""
         self._weigh()
-        weights = self._weights.weights
-        lines = [
-            claimant.line.standing(claimant.lanes, claimant.account.used, weights)
-            for claimant in self._claimants.values()
-        ]
-        return [self.entries[session_id] for session_id in page(lines, offset, limit)]
+        if self._order is None or self._touched:
+            weights = self._weights.weights
+            self._order = FairOrder(
+                claimant.line.standing(claimant.lanes, claimant.account.used, weights)
+                for claimant in self._claimants.values()
+            )
+        return [self.entries[session_id] for session_id in self._order.page(offset, limit)]
 
     def __iter__(self) -> Iterator[Entry]:
         """Walk all entries in order."""
@@ -149,6 +151,8 @@ class Shares(WaitingQueue):
 
     def _next(self) -> str | None:
         """Return the user who is next, None when nobody is."""
+        if self._touched:
+            self._order = None
         for scope in self._touched:
             self._rank(self._users[scope])
         self._touched.clear()
@@ -227,6 +231,7 @@ class Shares(WaitingQueue):
         lane = entry.lane
         claimant.lanes.add(lane)
         claimant.line.came(entry.key, lane.bill.needs)
+        self._order = None
         first = lane.fresh.first()
         lane.fresh.add(entry.key)
         if lane.is_shown and (first is None or entry.key < first):
@@ -250,6 +255,7 @@ class Shares(WaitingQueue):
         if entry is claimant.blocked:
             self._unblock(lane.user, claimant)
         claimant.line.left(entry.key)
+        self._order = None
         was_first = lane.fresh.first() == entry.key
         lane.fresh.remove(entry.key)
         following = lane.fresh.first()

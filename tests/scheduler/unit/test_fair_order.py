@@ -131,3 +131,47 @@ def test_pages_follow_whoever_comes_goes_gets_a_place_or_ends(steps):
         getattr(group, kind)(*arguments)
     for offset in (0, 1, 7, 50):
         group.look(offset)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    sizes=st.lists(st.integers(1, 4), min_size=4, max_size=12),
+    steps=st.lists(
+        st.one_of(
+            st.tuples(st.just("come"), st.integers(0, 2), st.just(0), st.integers(1, 4)),
+            st.tuples(st.just("go"), st.integers(0, 500)),
+            st.tuples(st.just("place"), st.integers(1, 60)),
+            st.tuples(st.just("end"), st.integers(0, 500)),
+        ),
+        max_size=12,
+    ),
+)
+def test_a_page_looked_at_before_does_not_hide_what_has_changed_since(sizes, steps):
+    group = Group()
+    for user in range(3):
+        for amount in sizes * 5:  # more than there is room for
+            group.come(user, 0, amount)
+    group.place(1000)
+    group.look(0)
+    for at, (kind, *arguments) in enumerate(steps):
+        getattr(group, kind)(*arguments)
+        if at % 3 != 1:  # some changes follow each other unseen
+            for offset in range(0, len(group.planner.queue) + 1, 20):
+                group.look(offset)
+
+
+def test_a_page_follows_a_share_that_has_fallen_though_a_pass_placed_nobody():
+    group = Group()
+    for user, amount in ((0, 6), (1, 6), (1, 6), (2, 9), (2, 9)):
+        group.come(user, 0, amount)
+        group.place(1)
+    for user in range(3):
+        group.come(user, 0, 6)  # of which there is no more
+    group.place(9)
+    assert group.live == ["s1", "s2", "s3", "s4", "s5"]
+    before = [entry.session.user for entry in group.planner.queue.page(0, 3)]
+    group.end(4)
+    group.place(9)
+    assert group.live == ["s1", "s2", "s3", "s4"]
+    after = [entry.session.user for entry in group.planner.queue.page(0, 3)]
+    assert (before, after) == (["u0", "u2", "u1"], ["u2", "u0", "u1"])
