@@ -33,8 +33,7 @@ async def test_what_a_session_uses_is_what_its_agent_told_last(stack, admin, age
         await stack.beat(agent, usage=(told,))
         return (await stats(admin, session)).json()
 
-    found = await eventually(measured, lambda it: it["why"] is None)
-    assert found["status"] == "RUNNING"
+    found = await eventually(measured, lambda it: it["why"] is None and it["status"] == "RUNNING")
     assert (found["cpu"]["used"], found["cpu"]["allotted"], found["cpu"]["percent"]) == (
         0.25,
         1,
