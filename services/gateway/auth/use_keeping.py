@@ -75,11 +75,15 @@ class UseKeeping:
         unsaved, self._ledger.unsaved = self._ledger.unsaved, Unsaved()
         if not unsaved:
             return
+        saving = asyncio.create_task(self._store.save(unsaved, self._used_at))
         try:
-            await self._store.save(unsaved, self._used_at)
-        except BaseException:  # cancelled or failed: nothing of it is stored, so nothing is lost
-            unsaved.merge(self._ledger.unsaved)
-            self._ledger.unsaved = unsaved
+            await asyncio.shield(saving)
+        except BaseException:
+            # cancelled in the middle of it: only its end tells whether it has been stored
+            await asyncio.wait((saving,), timeout=LAST_SAVE_S)
+            if saving.cancel() or saving.cancelled() or saving.exception() is not None:
+                unsaved.merge(self._ledger.unsaved)
+                self._ledger.unsaved = unsaved
             raise
 
     async def _save_the_last(self) -> None:

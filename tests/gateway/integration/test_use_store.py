@@ -23,12 +23,12 @@ OLDER = "update keypair_requests set counted_at = counted_at - make_interval(sec
 class Process:
     """A gateway as far as it counts, with its part of the database."""
 
-    def __init__(self, pool, name):
+    def __init__(self, pool, name, store=UseStore):
         self.pool = pool
         self.ledger = Ledger()
         self.limits = RateLimits(on_accept=self.ledger.accepted)
         self.nonces = NonceCache(on_use=self.ledger.nonce_used)
-        self.store = UseStore(pool, name)
+        self.store = store(pool, name)
         self.keeping = UseKeeping(self.store, self.ledger, self.limits, CLOCK)
 
     def take(self, access_key="AK", limit=10):
@@ -110,6 +110,32 @@ async def test_the_last_second_is_stored_when_a_process_stops(pool):
         first.take()
     await second.keeping.load(second.nonces)
     assert second.used() == 3
+
+
+class Hesitant(UseStore):
+    """Says only when it is let that something was stored."""
+
+    def __init__(self, pool, name) -> None:
+        super().__init__(pool, name)
+        self.has_stored = asyncio.Event()
+        self.may_say_so = asyncio.Event()
+
+    async def save(self, unsaved, used_at):
+        await super().save(unsaved, used_at)
+        self.has_stored.set()
+        await self.may_say_so.wait()
+
+
+async def test_what_is_being_stored_while_a_process_stops_is_stored_once(pool):
+    first, second = Process(pool, "first", Hesitant), Process(pool, "second")
+    first.take()
+    keeping = asyncio.create_task(first.keeping.run())
+    await first.store.has_stored.wait()
+    keeping.cancel()
+    asyncio.get_running_loop().call_soon(first.store.may_say_so.set)
+    await asyncio.gather(keeping, return_exceptions=True)
+    await second.keeping.load(second.nonces)
+    assert second.used() == 1
 
 
 async def test_when_a_keypair_was_used_last_outlives_the_process_and_not_the_keypair(pool):
