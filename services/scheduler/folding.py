@@ -56,4 +56,5 @@ class Folding:
                 if keeps_up is not False:
                     log.warning("not_keeping_up", problem=str(problem), position=self.position)
                 keeps_up = False
+            # a rest between reads: to be so far behind costs a successor nothing; NATS may be away
             await asyncio.sleep(REST_S)

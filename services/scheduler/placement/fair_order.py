@@ -118,11 +118,6 @@ class FairOrder:
         return _merged(stretches, shares, level.lows, offset - level.before, limit)
 
 
-def page(lines: Iterable[Standing], offset: int, limit: int, near: int = NEAR) -> list[str]:
-    """Return the ids of up to `limit` sessions of some lines from the one at `offset` (from 0)."""
-    return FairOrder(lines).page(offset, limit, near)
-
-
 def _narrowed(level: _Level, offset: int, measure: Measure, near: int) -> _Level:
     """Return a level in which the one at `offset` is near, or all are alike in what is measured."""
     before, lows, highs = level

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from services.scheduler.placement.cluster import Cluster
 from services.scheduler.placement.fair_line import FairLine
-from services.scheduler.placement.fair_order import Weights, page
+from services.scheduler.placement.fair_order import FairOrder, Weights
 from services.scheduler.placement.model import Agent, GroupOptions, Waiting, shape_of
 from services.scheduler.placement.planner import GroupPlanner
 
@@ -47,7 +47,7 @@ def test_a_page_is_that_of_all_sessions_sorted_however_near_is_guessed(
         line.standing((), held, weights.weights) for line, held in zip(lines, used, strict=True)
     ]
     for offset in range(len(order) + 1):
-        assert page(standings, offset, limit, near) == order[offset : offset + limit]
+        assert FairOrder(standings).page(offset, limit, near) == order[offset : offset + limit]
 
 
 def test_a_page_of_more_users_than_are_sampled_is_that_of_all_sessions_sorted():
@@ -67,7 +67,7 @@ def test_a_page_of_more_users_than_are_sampled_is_that_of_all_sessions_sorted():
     order = [session_id for *_, session_id in sorted(keys)]
     for offset in range(0, len(order), 997):
         for near in (7, 512):
-            assert page(standings, offset, 20, near) == order[offset : offset + 20]
+            assert FairOrder(standings).page(offset, 20, near) == order[offset : offset + 20]
 
 
 STEPS = st.one_of(
