@@ -18,7 +18,7 @@ from deploy.embedded.layout import Layout
 from deploy.embedded.logfile import LogFile
 from deploy.embedded.nats import EmbeddedNats
 from deploy.embedded.passwords import load_passwords
-from deploy.embedded.ports import free_ports
+from deploy.embedded.ports import hold_ports, number_of
 from deploy.embedded.postgres import EmbeddedPostgres
 from deploy.embedded.probe import until_ready
 from deploy.embedded.roster import ADMINISTRATOR, GATEWAY, INNER_SERVICES, NODE, SERVICES
@@ -48,7 +48,8 @@ class Supervisor:
         self.endpoint = f"http://{shown}:{port}"
         self._probe_host = shown
         self._state = StateFile(layout.state, {"endpoint": self.endpoint})
-        ports = free_ports(len(SERVICES) + 2)
+        self._held = hold_ports(len(SERVICES) + 2)
+        ports = [number_of(held) for held in self._held]
         self._postgres = self._find_postgres(ports.pop())
         self._nats = EmbeddedNats(
             layout.nats,
@@ -96,6 +97,8 @@ class Supervisor:
         finally:
             starting.cancel()
             await self._stop()
+            for held in self._held:
+                held.close()
 
     def _ends_with_error(self, task: asyncio.Task[None]) -> None:
         """Let an error of the start, or a bug in a guardian, end the run."""
@@ -159,7 +162,7 @@ class Supervisor:
         probe_host = self._probe_host if public else "127.0.0.1"
 
         async def ready() -> bool:
-            return await until_ready(port, READY_TIMEOUT_S, probe_host)
+            return await until_ready(name, port, READY_TIMEOUT_S, probe_host)
 
         output = self._isolation if name == NODE else self._log(name)
         part = ServiceProcess(name, environment, output)

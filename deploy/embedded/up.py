@@ -12,7 +12,7 @@ from typing import Final
 from deploy.embedded.install import ROOT
 from deploy.embedded.layout import Layout
 from deploy.embedded.lock import InstanceLock
-from deploy.embedded.ports import free_port, is_free
+from deploy.embedded.ports import hold_port, hold_ports, number_of
 from deploy.embedded.state import read_state
 from deploy.embedded.supervisor import supervise
 from deploy.embedded.terminal import complain, continue_in, say
@@ -38,19 +38,24 @@ def main() -> None:
         complain(f"{layout.data} is already served by process {lock.holder()}; see `qm status`.")
         complain("Stop it with `qm down`, or give another directory with --data.")
         sys.exit(EXIT_ALREADY_UP)
-    port = options.port or free_port(options.host)
-    if not is_free(port, options.host):
-        complain(f"port {port} of {options.host} is taken by another program.")
+    host = options.host
+    try:
+        held = hold_port(options.port, host) if options.port else hold_ports(1, host)[0]
+    except OSError as error:
+        complain(f"port {options.port} of {host} cannot be had: {error.strerror or error}.")
         complain("Give another one with --port (0 picks a free one).")
         sys.exit(EXIT_PORT_TAKEN)
+    port = number_of(held)
     if options.detach:
+        held.close()
         lock.release()
-        sys.exit(_detach(layout, options.host, port))
+        sys.exit(_detach(layout, host, port))
     say(f"Quartermaster in {layout.data}")
     on_started = None
     if os.environ.pop(_DETACHED, None):
         on_started = functools.partial(continue_in, layout.logs / "supervisor.log")
-    sys.exit(asyncio.run(supervise(layout, options.host, port, on_started)))
+    with held:
+        sys.exit(asyncio.run(supervise(layout, host, port, on_started)))
 
 
 def _detach(layout: Layout, host: str, port: int) -> int:

@@ -100,8 +100,9 @@ class Installation:
 
     def _healthy(self) -> bool:
         try:
-            return httpx.get(f"{self.endpoint}/readyz", timeout=5).status_code == 200
-        except httpx.HTTPError:
+            answer = httpx.get(f"{self.endpoint}/readyz", timeout=5)
+            return answer.status_code == 200 and answer.json()["service"] == "gateway"
+        except (httpx.HTTPError, ValueError):
             return False
 
     def state(self) -> dict[str, Any]:
@@ -212,7 +213,8 @@ def read(client: httpx.Client, path: str, timeout_s: float = 60.0) -> dict[str, 
             return None
         if answer.status_code == 503:
             return None
-        answer.raise_for_status()
+        if answer.is_error:
+            raise InstallationError(f"GET {path}: {answer.status_code}: {answer.text}")
         found: dict[str, Any] = answer.json()
         return found
 
