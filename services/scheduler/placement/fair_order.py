@@ -76,24 +76,51 @@ class _Level(NamedTuple):
 
 
 class FairOrder:
-    """The order of some lines as they stand: good until one of them or what is used changes."""
+    """The order of users' lines as they stand; whoever keeps it brings each that has changed."""
 
-    def __init__(self, lines: Iterable[Standing]) -> None:
+    def __init__(self, lines: Iterable[tuple[str, Standing]]) -> None:
         self._of_priority: dict[int, Stretches] = {}
         self._shares: dict[int, ByShare] = {}  # of the priorities that were looked at
-        for line in lines:
-            keys, low = line.keys, line.begin
-            end = len(keys)
-            while low < end:
-                priority = keys[low][0]
-                high = end
-                if keys[-1][0] != priority:
-                    high = bisect_left(keys, (priority, NEVER), low, end)
-                stretches = self._of_priority.get(priority)
-                if stretches is None:
-                    stretches = self._of_priority[priority] = Stretches()
-                stretches.add(line, low, high)
-                low = high
+        self._priorities: dict[str, list[int]] = {}  # of each user's line
+        for user, line in lines:
+            self._add(user, line)
+
+    def __len__(self) -> int:
+        """Return of how many users there are lines."""
+        return len(self._priorities)
+
+    @property
+    def is_worn(self) -> bool:
+        """Whether more lines have gone than are left."""
+        held = sum(map(len, self._of_priority.values()))
+        return held > 2 * sum(map(len, self._priorities.values())) + NEAR
+
+    def bring(self, user: str, line: Standing | None) -> None:
+        """Follow a user's line as it stands now, None: it is gone, in O(slots and priorities)."""
+        before = self._priorities.pop(user, [])
+        if line is not None:
+            self._add(user, line)
+        for priority in before:
+            if priority not in self._priorities.get(user, ()):
+                self._of_priority[priority].drop(user)
+
+    def _add(self, user: str, line: Standing) -> None:
+        keys, low = line.keys, line.begin
+        end = len(keys)
+        while low < end:
+            priority = keys[low][0]
+            high = end
+            if keys[-1][0] != priority:
+                high = bisect_left(keys, (priority, NEVER), low, end)
+            stretches = self._of_priority.get(priority)
+            if stretches is None:
+                stretches = self._of_priority[priority] = Stretches()
+            at = stretches.put(user, line, low, high)
+            shares = self._shares.get(priority)
+            if shares is not None and not shares.put(at, line, high):
+                del self._shares[priority]
+            self._priorities.setdefault(user, []).append(priority)
+            low = high
 
     def page(self, offset: int, limit: int, near: int = NEAR) -> list[str]:
         """Return the ids of up to `limit` sessions from the one at `offset` (from 0) on."""
@@ -114,7 +141,7 @@ class FairOrder:
         level = _narrowed(_Level(0, stretches.lows, stretches.highs), offset, shares, near)
         if offset - level.before > near:
             # so many have the same share: among them the turn decides
-            level = _narrowed(level, offset, ByTurn(stretches), near)
+            level = _narrowed(level, offset, ByTurn(stretches, priority), near)
         return _merged(stretches, shares, level.lows, offset - level.before, limit)
 
 

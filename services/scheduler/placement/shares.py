@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator
 from heapq import heapify, heappop, heappush
 
 from services.scheduler.placement.accounts import Account
-from services.scheduler.placement.fair_line import FairLine
-from services.scheduler.placement.fair_order import ClaimKey, FairOrder, Weights
+from services.scheduler.placement.fair_line import FairLine, Standing
+from services.scheduler.placement.fair_order import ClaimKey, Weights
+from services.scheduler.placement.fair_pages import FairPages
 from services.scheduler.placement.lanes import Entry, Lane, OrderKey
 from services.scheduler.placement.ledgers import Ledgers
 from services.scheduler.placement.model import Placed, Shape, Waiting
@@ -47,7 +48,7 @@ class Shares(WaitingQueue):
         self._users: dict[str, str] = {}  # by the scope of their share
         self._touched: set[str] = set()
         self._passes = 0
-        self._order: FairOrder | None = None  # while nobody comes or leaves, nor any share changes
+        self._pages = FairPages()
 
     def key_of(self, session: Waiting) -> OrderKey:
         """Return where a session stands among those of its user."""
@@ -120,13 +121,16 @@ class Shares(WaitingQueue):
     def page(self, offset: int, limit: int) -> list[Entry]:
         """Return entries in the order of their turns, from the one at `offset` (from 0)."""
         self._weigh()
-        if self._order is None or self._touched:
-            weights = self._weights.weights
-            self._order = FairOrder(
-                claimant.line.standing(claimant.lanes, claimant.account.used, weights)
-                for claimant in self._claimants.values()
-            )
-        return [self.entries[session_id] for session_id in self._order.page(offset, limit)]
+        for scope in self._touched:
+            self._pages.changed(self._users[scope])
+        found = self._pages.page(self._claimants, self._standing, offset, limit)
+        return [self.entries[session_id] for session_id in found]
+
+    def _standing(self, user: str) -> Standing | None:
+        claimant = self._claimants.get(user)
+        if claimant is None:
+            return None
+        return claimant.line.standing(claimant.lanes, claimant.account.used, self._weights.weights)
 
     def __iter__(self) -> Iterator[Entry]:
         """Walk all entries in order."""
@@ -151,10 +155,10 @@ class Shares(WaitingQueue):
 
     def _next(self) -> str | None:
         """Return the user who is next, None when nobody is."""
-        if self._touched:
-            self._order = None
         for scope in self._touched:
-            self._rank(self._users[scope])
+            user = self._users[scope]
+            self._pages.changed(user)
+            self._rank(user)
         self._touched.clear()
         ready = self._ready
         while ready:
@@ -231,7 +235,7 @@ class Shares(WaitingQueue):
         lane = entry.lane
         claimant.lanes.add(lane)
         claimant.line.came(entry.key, lane.bill.needs)
-        self._order = None
+        self._pages.changed(lane.user)
         first = lane.fresh.first()
         lane.fresh.add(entry.key)
         if lane.is_shown and (first is None or entry.key < first):
@@ -255,7 +259,7 @@ class Shares(WaitingQueue):
         if entry is claimant.blocked:
             self._unblock(lane.user, claimant)
         claimant.line.left(entry.key)
-        self._order = None
+        self._pages.changed(lane.user)
         was_first = lane.fresh.first() == entry.key
         lane.fresh.remove(entry.key)
         following = lane.fresh.first()

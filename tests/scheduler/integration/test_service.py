@@ -207,22 +207,29 @@ async def test_what_a_node_has_not_heard_of_is_said_again(world, node):
     assert (await node.spec(session_id)).kernel_id == spec.kernel_id
 
 
+async def waiting_for(world, code, **more):
+    """Enqueue a session that waits for this reason; return its id.
+
+    One that came before the scheduler had heard of the reason makes room for the next.
+    """
+
+    async def waits():
+        (session_id,) = await world.enqueued(f"waits-{new_id()}", **more)
+        entries = (await world.queue()).entries
+        if [(each.session_id, each.reason.code) for each in entries] == [(session_id, code)]:
+            return session_id
+        await world.terminate(session_id, forced=True)
+        return None
+
+    return await world.until(waits)
+
+
 async def test_sessions_stay_while_an_agent_is_lost_and_nothing_new_goes_there(world, node):
     (session_id,) = await world.enqueued("stays")
     spec = await node.run(session_id)
     await node.be_lost()
 
-    async def waits():
-        # one that got its place before the loss was heard of keeps its name
-        (other,) = await world.enqueued(f"other-{new_id()}")
-        types = await world.types_of(other)
-        await world.terminate(other, forced=True)
-        return "SessionScheduled" not in types
-
-    await world.until(waits)
-    (later,) = await world.enqueued("later")
-    queue = await world.queue()
-    assert queue.entries[0].reason.code == "no-agent-alive"
+    later = await waiting_for(world, "no-agent-alive")
     assert "SessionTerminated" not in await world.types_of(session_id)
     await node.revive()
     await world.event(later, "SessionScheduled")
@@ -236,18 +243,7 @@ async def test_what_runs_stays_on_a_closed_agent_and_what_is_bound_to_it_waits(w
     free = await FakeNode(world, "free").connect()
     closed = AgentSchedulableSet(agent_id=node.agent_id, schedulable=False)
     await world.agents.say(closed)
-
-    async def waits():
-        # one that got its place before the change was heard of makes room for the next
-        (other,) = await world.enqueued(f"bound-{new_id()}", designated_agents=(node.agent_id,))
-        if "SessionScheduled" not in await world.types_of(other):
-            return other
-        await world.terminate(other, forced=True)
-        return None
-
-    bound = await world.until(waits)
-    (entry,) = (await world.queue()).entries
-    assert (entry.session_id, entry.reason.code) == (bound, "designated-agents-away")
+    bound = await waiting_for(world, "designated-agents-away", designated_agents=(node.agent_id,))
     assert await node.spec(runs) == spec
     await world.agents.say(msgspec.structs.replace(closed, schedulable=True))
     await world.event(bound, "SessionScheduled")

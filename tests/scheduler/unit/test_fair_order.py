@@ -1,13 +1,10 @@
 import random
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from services.scheduler.placement.cluster import Cluster
 from services.scheduler.placement.fair_line import FairLine
 from services.scheduler.placement.fair_order import FairOrder, Weights
-from services.scheduler.placement.model import Agent, GroupOptions, Waiting, shape_of
-from services.scheduler.placement.planner import GroupPlanner
 
 SLOTS = ("cpu", "mem", "gpu")
 AMOUNTS = st.dictionaries(st.sampled_from(SLOTS), st.integers(1, 4))
@@ -44,7 +41,8 @@ def test_a_page_is_that_of_all_sessions_sorted_however_near_is_guessed(
     ]
     order = [session_id for *_, session_id in sorted(keys)]
     standings = [
-        line.standing((), held, weights.weights) for line, held in zip(lines, used, strict=True)
+        (f"u{user}", lines[user].standing((), held, weights.weights))
+        for user, held in enumerate(used)
     ]
     for offset in range(len(order) + 1):
         assert FairOrder(standings).page(offset, limit, near) == order[offset : offset + limit]
@@ -63,115 +61,125 @@ def test_a_page_of_more_users_than_are_sampled_is_that_of_all_sessions_sorted():
             line.came(key, needs)
             claims.append((key, needs))
         keys.extend(weights.claims(held, sorted(claims)))
-        standings.append(line.standing((), held, weights.weights))
+        standings.append((f"u{user}", line.standing((), held, weights.weights)))
     order = [session_id for *_, session_id in sorted(keys)]
     for offset in range(0, len(order), 997):
         for near in (7, 512):
             assert FairOrder(standings).page(offset, 20, near) == order[offset : offset + 20]
 
 
-STEPS = st.one_of(
-    st.tuples(st.just("come"), st.integers(0, 2), st.sampled_from((0, 5)), st.integers(1, 4)),
-    st.tuples(st.just("many"), st.integers(0, 2), st.integers(1, 90), st.integers(1, 4)),
-    st.tuples(st.just("go"), st.integers(0, 500)),
-    st.tuples(st.just("place"), st.integers(1, 60)),
-    st.tuples(st.just("end"), st.integers(0, 500)),
-    st.tuples(st.just("look"), st.integers(0, 200)),
-)
-
-
-class Group:
-    """A queue by shares whose sessions come, go, get places and end."""
+class Lines:
+    """Users' lines and what they hold, with an order of them that is kept."""
 
     def __init__(self):
-        self.cluster = Cluster()
-        self.planner = GroupPlanner(GroupOptions("default", scheduler="drf"), self.cluster)
-        for number in range(3):
-            capacity = {"cpu": 20 + number, "mem": 7}
-            self.cluster.put(Agent(f"a{number}", "default", "x86_64", capacity))
-        self.turn = 0
-        self.live = []
+        self.weights = Weights()
+        self.weights.follow((("cpu", 20), ("gpu", 4), ("mem", 50)))
+        self.lines = {}
+        self.claims = {}
+        self.used = {}
+        self.order = FairOrder(())
+        self.number = 0
 
-    def come(self, user, priority, amount):
-        self.turn += 1
-        slots = {"cpu": amount} if amount % 2 else {"cpu": 1, "mem": amount}
-        shape = shape_of(slots, "img", "x86_64", 1, "single-node")
-        name = f"s{self.turn}"
-        self.planner.enqueue(Waiting(name, priority, self.turn, shape, (name,), f"u{user}"))
+    def come(self, user, priority, turn, needs):
+        self.number += 1
+        key = (-priority, turn, f"s{self.number:03}")
+        self.lines.setdefault(user, FairLine()).came(key, tuple(needs.items()))
+        self.claims.setdefault(user, []).append((key, tuple(needs.items())))
+        self.bring(user)
 
-    def many(self, user, number, amount):
-        for _ in range(number):
-            self.come(user, 0, amount)
+    def leave(self, user, pick):
+        claims = sorted(self.claims.get(user, ()))
+        if claims:
+            gone = claims[pick % len(claims)]
+            self.claims[user].remove(gone)
+            self.lines[user].left(gone[0])
+            self.bring(user)
 
-    def go(self, pick):
-        waiting = sorted(self.planner.queue.entries)
-        if waiting:
-            self.planner.withdraw(waiting[pick % len(waiting)])
+    def hold(self, user, used):
+        self.used[user] = used
+        self.bring(user)
 
-    def place(self, limit):
-        self.live.extend(one.session_id for one in self.planner.run(limit).placed)
+    def forget(self, user):
+        self.lines.pop(user, None)
+        self.claims.pop(user, None)
+        self.bring(user)
 
-    def end(self, pick):
-        if self.live:
-            name = self.live.pop(pick % len(self.live))
-            self.planner.freed(self.cluster.release(name))
-            self.planner.ledgers.refund(name)
+    def weigh(self, capacity):
+        if self.weights.follow(tuple(sorted(capacity.items()))):
+            for user in self.lines:
+                self.bring(user)
 
-    def look(self, offset):
-        order = [entry.session.session_id for entry in self.planner.queue]
-        shown = self.planner.queue.page(offset, 20)
-        assert [entry.session.session_id for entry in shown] == order[offset : offset + 20]
+    def bring(self, user):
+        line = self.lines.get(user)
+        held = self.used.get(user, {})
+        standing = line and line.standing((), held, self.weights.weights)
+        self.order.bring(user, standing)
+
+    def look(self, near):
+        keys = [
+            key
+            for user, claims in self.claims.items()
+            for key in self.weights.claims(self.used.get(user, {}), sorted(claims))
+        ]
+        order = [session_id for *_, session_id in sorted(keys)]
+        for offset in range(len(order) + 1):
+            assert self.order.page(offset, 3, near) == order[offset : offset + 3]
 
 
-@settings(max_examples=80, deadline=None)
-@given(steps=st.lists(STEPS, max_size=30))
-def test_pages_follow_whoever_comes_goes_gets_a_place_or_ends(steps):
-    group = Group()
-    for kind, *arguments in steps:
-        getattr(group, kind)(*arguments)
-    for offset in (0, 1, 7, 50):
-        group.look(offset)
+USERS = st.integers(0, 3)
+PRIORITIES = st.sampled_from((0, 5))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
-    sizes=st.lists(st.integers(1, 4), min_size=4, max_size=12),
+    near=st.sampled_from((0, 2, 512)),
     steps=st.lists(
         st.one_of(
-            st.tuples(st.just("come"), st.integers(0, 2), st.just(0), st.integers(1, 4)),
-            st.tuples(st.just("go"), st.integers(0, 500)),
-            st.tuples(st.just("place"), st.integers(1, 60)),
-            st.tuples(st.just("end"), st.integers(0, 500)),
+            st.tuples(st.just("come"), USERS, PRIORITIES, st.integers(0, 9), AMOUNTS),
+            st.tuples(st.just("come"), USERS, PRIORITIES, st.integers(0, 9), AMOUNTS),
+            st.tuples(st.just("leave"), USERS, st.integers(0, 9)),
+            st.tuples(st.just("hold"), USERS, AMOUNTS),
+            st.tuples(st.just("forget"), USERS),
+            st.tuples(st.just("weigh"), CAPACITY),
         ),
-        max_size=12,
+        max_size=25,
     ),
 )
-def test_a_page_looked_at_before_does_not_hide_what_has_changed_since(sizes, steps):
-    group = Group()
-    for user in range(3):
-        for amount in sizes * 5:  # more than there is room for
-            group.come(user, 0, amount)
-    group.place(1000)
-    group.look(0)
-    for at, (kind, *arguments) in enumerate(steps):
-        getattr(group, kind)(*arguments)
-        if at % 3 != 1:  # some changes follow each other unseen
-            for offset in range(0, len(group.planner.queue) + 1, 20):
-                group.look(offset)
+@example(  # more of one who asks nothing of a slot than of anybody before
+    near=0,
+    steps=[("come", 0, 0, 0, {"gpu": 1}), *([("come", 1, 0, 1, {"cpu": 1})] * 4)],
+)
+@example(  # one comes who holds much of what nobody asks for
+    near=0,
+    steps=[
+        *([("come", 0, 0, 5, {"cpu": 1})] * 6),
+        ("hold", 1, {"mem": 49}),
+        *([("come", 1, 0, 1, {"cpu": 1})] * 6),
+    ],
+)
+@example(  # the first line of all is gone when what there is in all changes
+    near=0,
+    steps=[
+        *([("come", 0, 0, 0, {"cpu": 1})]),
+        *([("come", 1, 0, 1, {"cpu": 3})] * 4),
+        *([("come", 2, 0, 2, {"cpu": 1})] * 4),
+        ("forget", 0),
+        ("weigh", {"cpu": 9}),
+    ],
+)
+def test_an_order_that_is_kept_is_that_of_all_sessions_sorted_after_every_change(near, steps):
+    lines = Lines()
+    for kind, *arguments in steps:
+        getattr(lines, kind)(*arguments)
+        lines.look(near)
 
 
-def test_a_page_follows_a_share_that_has_fallen_though_a_pass_placed_nobody():
-    group = Group()
-    for user, amount in ((0, 6), (1, 6), (1, 6), (2, 9), (2, 9)):
-        group.come(user, 0, amount)
-        group.place(1)
-    for user in range(3):
-        group.come(user, 0, 6)  # of which there is no more
-    group.place(9)
-    assert group.live == ["s1", "s2", "s3", "s4", "s5"]
-    before = [entry.session.user for entry in group.planner.queue.page(0, 3)]
-    group.end(4)
-    group.place(9)
-    assert group.live == ["s1", "s2", "s3", "s4"]
-    after = [entry.session.user for entry in group.planner.queue.page(0, 3)]
-    assert (before, after) == (["u0", "u2", "u1"], ["u2", "u0", "u1"])
+def test_an_order_from_which_most_have_gone_is_worn():
+    lines = Lines()
+    for user in range(1_000):
+        lines.come(user, 0, user, {"cpu": 1})
+    for user in range(999):
+        assert not lines.order.is_worn or user > 700
+        lines.forget(user)
+    assert lines.order.is_worn
+    lines.look(2)
