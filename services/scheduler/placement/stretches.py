@@ -37,19 +37,16 @@ class Stretches:
             self.highs[at] = high
         return at
 
-    def drop(self, user: str) -> None:
-        """Leave a line no places; what it refers to may change from now on."""
+    def drop(self, user: str) -> int:
+        """Leave a line no places; what it refers to may change from now on. Return which it is."""
         at = self._at[user]
         self.lines[at] = Standing([], 0, {}, {}, ())
         self.lows[at] = self.highs[at] = 0
+        return at
 
     def size(self) -> int:
         """Return how many places there are."""
         return sum(self.highs) - sum(self.lows)
-
-    def __len__(self) -> int:
-        """Return how many lines there are, those that are gone among them."""
-        return len(self.lines)
 
 
 class Measure(Protocol):
@@ -104,13 +101,13 @@ class ByShare:
                 if slot in line.sums:
                     return False
                 floor = max(floor, line.used.get(slot, 0) * weight)
-        _place(self._floors, at, floor)
+        place(self._floors, at, floor)
         self._ceiling = max(self._ceiling, floor)  # may stay too high, which only costs a pass
         self._none.extend([0] * (high + 1 - len(self._none)))
         for slot, column in self._columns.items():
             sums = line.sums.get(slot, self._none)
-            _place(column.sums, at, sums)
-            _place(column.held, at, line.used.get(slot, 0) - sums[line.begin])
+            place(column.sums, at, sums)
+            place(column.held, at, line.used.get(slot, 0) - sums[line.begin])
         return True
 
     def at(self, line: int, place: int) -> int:
@@ -121,6 +118,17 @@ class ByShare:
             if share > most:  # noqa: PLR1730  # called for hundreds of places: max costs twice
                 most = share
         return most
+
+    def cut(self, at: int, value: int, low: int, high: int) -> int:
+        """Return of one line the first place from the low one on of a greater share, or the high.
+
+        As `beyond` does of all.
+        """
+        if self._floors[at] > value:
+            return low
+        for weight, sums, held in self._columns.values():
+            high = bisect_right(sums[at], value // weight - held[at], low, high)
+        return high
 
     def values(self, lines: Sequence[int], places: Sequence[int]) -> list[int]:
         """Return the share at a place of a line, for each pair of these."""
@@ -145,7 +153,8 @@ class ByShare:
         return highs
 
 
-def _place(column: list[T], at: int, value: T) -> None:
+def place(column: list[T], at: int, value: T) -> None:
+    """Set what a column says of a line: of one that is there, or of the next one."""
     if at == len(column):
         column.append(value)
     else:

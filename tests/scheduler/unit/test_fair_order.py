@@ -149,6 +149,14 @@ PRIORITIES = st.sampled_from((0, 5))
     near=0,
     steps=[("come", 0, 0, 0, {"gpu": 1}), *([("come", 1, 0, 1, {"cpu": 1})] * 4)],
 )
+@example(  # one comes who holds some of what all ask for
+    near=0,
+    steps=[
+        *([("come", 0, 0, 0, {"cpu": 1})] * 6),
+        ("hold", 1, {"cpu": 3}),
+        *([("come", 1, 0, 1, {"cpu": 1})] * 6),
+    ],
+)
 @example(  # one comes who holds much of what nobody asks for
     near=0,
     steps=[
