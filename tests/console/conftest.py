@@ -18,6 +18,8 @@ WATCH = """
 # nothing here is about how long a page takes, and a machine may be busy
 expect.set_options(timeout=30_000)
 
+BROKEN_OFF = {"htmx:afterRequest", "htmx:sendAbort"}
+
 
 class Reader:
     """A person with a browser of their own; everything odd that it notices is kept."""
@@ -65,9 +67,10 @@ class Reader:
             self.problems.append(f"asked elsewhere: {request.url}")
 
     def _console(self, message) -> None:
-        # A refused form is answered 4xx and the browser notes each such answer by itself.
+        # A refused form is answered 4xx and the browser notes each such answer by itself. What is
+        # read again when somebody searches is broken off on purpose, which htmx calls an error.
         expected = "Failed to load resource" in message.text
-        if message.type == "error" and not expected:
+        if message.type == "error" and not expected and message.text not in BROKEN_OFF:
             self.problems.append(f"console: {message.text}")
 
 
